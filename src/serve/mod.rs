@@ -1,0 +1,1 @@
+//! The gateway behind HTTP on loopback. The only room that knows tokio and axum.

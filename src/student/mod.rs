@@ -1,0 +1,66 @@
+//! Who asks, and how they learn from what they got.
+//!
+//! A student never holds the oracle, never names a teacher or a defense, and never sees a test label.
+//! It says what it wants to ask ([`Student::next`]) and is told what came back ([`Student::tell`]).
+//! Its default implementation is strategy x objective x architecture x recovery.
+
+use ndarray::Array2;
+
+use crate::error::Result;
+use crate::model::{InputShape, Model};
+use crate::oracle::Reply;
+use crate::seed::Seed;
+
+/// The threat model as a type: all that a student may know when it decides what to ask.
+pub struct View<'a> {
+    /// `[n, d]` unlabelled rows it may ask.
+    pub pool: &'a Array2<f32>,
+    /// `[m, d]` public rows.
+    pub public: &'a Array2<f32>,
+    /// `[m]` their true labels, if it knows them.
+    pub public_labels: Option<&'a [usize]>,
+    /// Rows it can still pay for.
+    pub left: u64,
+    /// Its whole query budget.
+    pub budget: u64,
+    /// Classes of the teacher.
+    pub classes: usize,
+    /// How a row is laid out.
+    pub shape: InputShape,
+    /// Valid feature values.
+    pub range: (f32, f32),
+}
+
+/// What a student wants next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Answers for these rows `[n, d]`.
+    Batch(Array2<f32>),
+    /// Nothing more.
+    Done,
+}
+
+/// Someone who asks and learns.
+pub trait Student: Send {
+    /// What to ask now.
+    fn next(&mut self, view: &View<'_>) -> Result<Ask>;
+
+    /// What came back for the rows of the last ask. Throttled rows never arrive here: the loop waits
+    /// and asks again. Rows over budget or blocked do, as denied.
+    fn tell(&mut self, asked: &Array2<f32>, reply: &Reply) -> Result<()>;
+
+    /// Trains the final model on everything it was told.
+    fn learn(&mut self, view: &View<'_>, seed: Seed) -> Result<Learned>;
+}
+
+/// What a student ends with.
+pub struct Learned {
+    /// After the last step.
+    pub last: Model,
+    /// Chosen on its own validation part of the charged answers.
+    pub selected: Model,
+    /// Rows of its transfer set.
+    pub transfer_rows: usize,
+    /// Floating-point operations of all its training.
+    pub flops: f64,
+}
