@@ -54,6 +54,9 @@ pub struct Record {
     pub version: u32,
     /// Name of the experiment.
     pub name: String,
+    /// Swept keys and values; empty without a sweep. Tables never aggregate over it.
+    #[serde(default)]
+    pub variant: String,
     /// Cell id: 16 hex digits.
     pub cell: String,
     /// What is measured.

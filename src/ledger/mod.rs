@@ -4,8 +4,12 @@
 //! knows neither models nor defenses: rows are numbers here. A budget belongs to an *actor*; limits
 //! belong to its *accounts*. Nothing in this room reads a clock: time is data.
 
+mod book;
+mod gcra;
 mod tick;
 
+pub use book::{Budget, Ledger, Totals};
+pub use gcra::{Gcra, GcraState, Oversize};
 pub use tick::Tick;
 
 use serde::{Deserialize, Serialize};

@@ -5,10 +5,16 @@
 //! [`Oracle`] may be a model in this process, a script, a table, or a server on a loopback address.
 //! No oracle knows who pays, and none knows the defenses in front of it.
 
+pub mod http;
+pub mod oip;
+pub mod scripted;
+pub mod table;
+pub mod teacher;
+
 use ndarray::Array2;
 
-use crate::error::Result;
-pub use crate::ledger::{AccountId, Denial, Tick};
+use crate::error::{Error, Result};
+pub use crate::ledger::{AccountId, Denial, Gcra, GcraState, Tick};
 
 /// What is wanted of every row of a batch. Language requests join here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -166,6 +172,38 @@ impl Answers {
         }
     }
 
+    /// Parts of one kind, one after another; empty parts of any kind are passed over.
+    pub fn concat(parts: Vec<Self>) -> Result<Self> {
+        let join = |a: &Array2<f64>, b: &Array2<f64>| {
+            ndarray::concatenate(ndarray::Axis(0), &[a.view(), b.view()])
+                .map_err(|e| Error::Internal(e.to_string()))
+        };
+        let mut parts = parts.into_iter();
+        let mut whole = parts.next().unwrap_or(Self::Labels(Vec::new()));
+        for part in parts {
+            whole = match (whole, part) {
+                (whole, part) if part.is_empty() => whole,
+                (whole, part) if whole.is_empty() => part,
+                (Self::Probs(a), Self::Probs(b)) => Self::Probs(join(&a, &b)?),
+                (Self::Logits(a), Self::Logits(b)) => Self::Logits(join(&a, &b)?),
+                (Self::Labels(mut a), Self::Labels(b)) => {
+                    a.extend(b);
+                    Self::Labels(a)
+                }
+                (Self::TopK(a), Self::TopK(b)) if a.ids.ncols() == b.ids.ncols() => Self::TopK(TopK {
+                    classes: a.classes,
+                    ids: ndarray::concatenate(ndarray::Axis(0), &[a.ids.view(), b.ids.view()])
+                        .map_err(|e| Error::Internal(e.to_string()))?,
+                    probs: join(&a.probs, &b.probs)?,
+                }),
+                (a, b) => {
+                    return Err(Error::input("answers", b.kind().name(), format!("{} as before", a.kind().name())));
+                }
+            };
+        }
+        Ok(whole)
+    }
+
     /// The rows at `index`, in that order.
     pub fn select(&self, index: &[usize]) -> Self {
         let rows = ndarray::Axis(0);
@@ -179,6 +217,36 @@ impl Answers {
                 probs: t.probs.select(rows, index),
             }),
         }
+    }
+}
+
+impl AnswerKind {
+    /// One word for messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Probs => "probs",
+            Self::TopK { .. } => "top-k",
+            Self::Labels => "label",
+            Self::Logits => "logits",
+        }
+    }
+}
+
+impl TopK {
+    /// The `k` largest entries of every row `[n, classes]`, largest first, ties by lower class.
+    pub fn of(probs: &Array2<f64>, k: usize) -> Self {
+        let (n, classes) = probs.dim();
+        let k = k.min(classes);
+        let mut kept = Self { classes, ids: Array2::zeros((n, k)), probs: Array2::zeros((n, k)) };
+        for (i, row) in probs.rows().into_iter().enumerate() {
+            let mut order: Vec<usize> = (0..classes).collect();
+            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+            for (j, &id) in order.iter().take(k).enumerate() {
+                kept.ids[[i, j]] = id;
+                kept.probs[[i, j]] = row[id];
+            }
+        }
+        kept
     }
 }
 

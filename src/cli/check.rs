@@ -1,0 +1,94 @@
+//! `retort check` and `retort plan`: everything short of computing.
+
+use retort::Result;
+use retort::experiment::plan::Plan;
+use retort::experiment::record::Role;
+
+use super::args::{Check, Common, Format, Plan as PlanArgs};
+use super::{load, put};
+
+/// Checks a config; prints the resolved one on request.
+pub fn check(args: &Check, common: &Common) -> Result<u8> {
+    let loaded = load::load(&args.config, common)?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if args.resolved {
+        put(&loaded.resolved);
+        return Ok(0);
+    }
+    let spec = &loaded.plan.variants[0].spec;
+    put(&format!("{}: {} cells, {} variant(s)", loaded.name, loaded.plan.cells.len(), loaded.plan.variants.len()));
+    for arm in spec.arms() {
+        put(&format!("  arm {}", arm.name));
+        for layer in &arm.stack {
+            let p = layer.promise();
+            put(&format!(
+                "    reply layer {}: keeps top-1 {}, L1 at most {}, deterministic {}, stateful {}, counter {:?}",
+                layer.label(),
+                p.keeps_top1,
+                p.l1_bound,
+                p.deterministic,
+                p.stateful,
+                layer.counter()
+            ));
+        }
+    }
+    for student in &spec.student {
+        put(&format!("  student {}", student.name));
+    }
+    Ok(0)
+}
+
+/// Lists cells with the training work they stand for.
+pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
+    let loaded = load::load(&args.config, common)?;
+    let plan = &loaded.plan;
+    match args.format {
+        Format::Json => put(&plan.manifest()),
+        Format::Csv => {
+            put("index,cell,variant,role,arm,student,budget,seed");
+            for (i, c) in plan.cells.iter().enumerate() {
+                let role = role_name(c.role);
+                put(&format!("{i},{},{},{role},{},{},{},{}", c.id, c.variant, c.arm, c.student, c.budget, c.seed));
+            }
+        }
+        Format::Md => put(&summary(plan)),
+    }
+    Ok(0)
+}
+
+fn summary(plan: &Plan) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("| role | cells | most queries | training steps |\n|---|---:|---:|---:|\n");
+    let mut all_steps = 0;
+    for role in [Role::Teacher, Role::Untrained, Role::Public, Role::Insider, Role::Student] {
+        let cells: Vec<_> = plan.cells.iter().filter(|c| c.role == role).collect();
+        let queries: u64 = cells.iter().map(|c| c.budget).sum();
+        let steps: usize = cells
+            .iter()
+            .map(|c| {
+                let spec = &plan.variants[c.variant].spec;
+                match role {
+                    Role::Teacher => spec.teacher.training.steps,
+                    Role::Untrained => 0,
+                    _ => spec.training.steps,
+                }
+            })
+            .sum();
+        all_steps += steps;
+        let _ = writeln!(text, "| {} | {} | {queries} | {steps} |", role_name(role), cells.len());
+    }
+    let _ = writeln!(text, "\n{} cells, at most {all_steps} optimiser steps, rounds of active students not counted.", plan.cells.len());
+    text
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Teacher => "teacher",
+        Role::Untrained => "untrained",
+        Role::Public => "public",
+        Role::Insider => "insider",
+        Role::Student => "student",
+    }
+}

@@ -1,0 +1,42 @@
+//! `retort report` and `retort status`.
+
+use retort::experiment::folder;
+use retort::experiment::provenance;
+use retort::{Result, report};
+
+use super::args::{Common, Report, Status};
+use super::put;
+
+/// Builds the report of one or more runs and prints its table.
+pub fn report(args: &Report, common: &Common) -> Result<u8> {
+    let mut records = Vec::new();
+    for run in &args.runs {
+        records.extend(folder::read_records(run)?);
+    }
+    let name = records.first().map(|r| r.name.clone()).unwrap_or_default();
+    let runs: Vec<String> = args.runs.iter().map(|r| r.display().to_string()).collect();
+    let pages = report::build(&records, &name, &format!("retort report {}", runs.join(" ")))?;
+    let out = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
+    for (name, bytes) in &pages.files {
+        let path = out.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(retort::Error::io(parent))?;
+        }
+        folder::write_atomic(&path, bytes)?;
+    }
+    put(&pages.table(args.format.into()));
+    if !common.quiet {
+        eprintln!("report {}", out.join("report.html").display());
+    }
+    Ok(0)
+}
+
+/// Says how far a run is.
+pub fn status(args: &Status) -> Result<u8> {
+    let cells = folder::read_manifest(&args.run)?;
+    let done = cells.iter().filter(|c| args.run.join("cells").join(&c.id).join("record.json").exists()).count();
+    let state = if done == cells.len() { "done" } else { "unfinished: the same `retort run` command resumes it" };
+    put(&format!("{done} of {} cells, {state}", cells.len()));
+    put(&format!("machine class here: {}", provenance::machine_class()));
+    Ok(0)
+}

@@ -1,0 +1,131 @@
+//! `retort run` and `retort verify`.
+
+use std::path::PathBuf;
+
+use retort::experiment::folder::{RunFolder, record_bytes};
+use retort::experiment::sweep::{self, Grounds, Jobs};
+use retort::experiment::{folder, provenance};
+use retort::report;
+use retort::{Error, Result};
+
+use super::args::{Common, Run, Verify};
+use super::load::{self, Loaded};
+use super::progress::Progress;
+use super::{put, signal};
+use retort::experiment::sweep::Watch as _;
+
+/// Runs or resumes a sweep, writes its tables and report, prints the table.
+pub fn run(args: &Run, common: &Common) -> Result<u8> {
+    let loaded = load::load(&args.config, common)?;
+    let progress = Progress::new(common.quiet);
+    for warning in &loaded.warnings {
+        progress.note(&format!("warning: {warning}"));
+    }
+    let dir = run_dir(args, &loaded)?;
+    let folder = RunFolder::open(&dir, &loaded.resolved, &loaded.plan.manifest())?;
+    progress.note(&format!("run folder {}", dir.display()));
+    let stop = signal::stop_flag()?;
+    let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
+    let finished = sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, &folder, &jobs, &progress);
+    progress.end();
+    let finished = finished?;
+    progress.note(&format!(
+        "{} cells computed, {} skipped, {} failed",
+        finished.computed,
+        finished.skipped,
+        finished.failed.len()
+    ));
+    let command = shown_command(args);
+    let pages = report::build(&finished.records, &loaded.name, &command)?;
+    for (name, bytes) in &pages.files {
+        folder.put(name, bytes)?;
+    }
+    put(&pages.table(args.format.into()));
+    progress.note(&format!("report {}", dir.join("report.html").display()));
+    if finished.failed.is_empty() {
+        return Ok(0);
+    }
+    for (cell, text) in &finished.failed {
+        eprintln!("failed: {} {} {} x {} seed {}: {text}", cell.id, cell.arm, cell.student, cell.budget, cell.seed);
+    }
+    Ok(3)
+}
+
+/// Recomputes cells of a run and compares their bytes.
+pub fn verify(args: &Verify, common: &Common) -> Result<u8> {
+    let loaded = load::from_run(&args.run, common)?;
+    let manifest = args.run.join("manifest.jsonl");
+    let there = std::fs::read_to_string(&manifest).map_err(Error::io(&manifest))?;
+    if there != loaded.plan.manifest() {
+        put("the run was made by another build or from other data: its cells cannot be compared with this build's");
+        return Ok(5);
+    }
+    if let Some(class) = folder_class(&args.run)
+        && class != provenance::machine_class()
+    {
+        put(&format!(
+            "made on machine class {class}, this is {}: byte equality is not promised",
+            provenance::machine_class()
+        ));
+    }
+    let grounds = Grounds::new(&loaded.plan, &loaded.data, &loaded.rim);
+    let mut different = 0;
+    let cells = sweep::sample(&loaded.plan, args.cells);
+    for cell in &cells {
+        let path = args.run.join("cells").join(&cell.id).join("record.json");
+        let Ok(stored) = std::fs::read(&path) else {
+            put(&format!("{} missing", cell.id));
+            different += 1;
+            continue;
+        };
+        let equal = record_bytes(&grounds.compute(cell)?)? == stored;
+        different += usize::from(!equal);
+        put(&format!("{} {}", cell.id, if equal { "equal" } else { "DIFFERENT" }));
+    }
+    put(&format!("{} of {} cells equal", cells.len() - different, cells.len()));
+    Ok(if different == 0 { 0 } else { 5 })
+}
+
+fn folder_class(run: &std::path::Path) -> Option<String> {
+    let text = std::fs::read_to_string(run.join("provenance.jsonl")).ok()?;
+    let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
+    Some(first.get("machine")?.as_str()?.to_string())
+}
+
+fn run_dir(args: &Run, loaded: &Loaded) -> Result<PathBuf> {
+    if let Some(dir) = &args.out {
+        return Ok(dir.clone());
+    }
+    let root = PathBuf::from("runs").join(&loaded.name);
+    let manifest = loaded.plan.manifest();
+    if !args.new
+        && let Some(dir) = sweep::unfinished(&root, &manifest)
+    {
+        return Ok(dir);
+    }
+    let (day, time) = provenance::stamp();
+    let dir = root.join(day).join(time);
+    let mut free = dir.clone();
+    let mut n = 1;
+    while free.join("manifest.jsonl").exists() {
+        n += 1;
+        free = dir.with_file_name(format!("{}-{n}", dir.file_name().unwrap_or_default().to_string_lossy()));
+    }
+    let _ = folder::read_manifest; // the folder room owns the layout
+    Ok(free)
+}
+
+/// Cells at a time: what was asked, or one a core.
+pub fn job_count(asked: usize) -> usize {
+    if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+}
+
+fn shown_command(args: &Run) -> String {
+    let mut words = vec!["retort run".to_string()];
+    if args.config.multirun {
+        words.push("-m".into());
+    }
+    words.push(args.config.config.display().to_string());
+    words.extend(args.config.overrides.iter().cloned());
+    words.join(" ")
+}

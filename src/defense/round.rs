@@ -1,0 +1,70 @@
+//! Rounding: each probability to a number of decimals, half to even, not renormalised.
+//!
+//! Tramer et al. 2016, section 7; ModelGuard (Tang et al. 2024) uses one decimal. Rows may not sum to
+//! 1 afterwards, and small classes may tie at zero.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Defense, Next, rows};
+use crate::error::{Error, Result};
+use crate::oracle::{Batch, Reply};
+
+/// Settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Decimal places kept, 0 to 6.
+    #[schemars(range(max = 6))]
+    pub digits: u32,
+}
+
+/// The layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    scale: f64,
+}
+
+impl Params {
+    /// Checks the range.
+    pub fn build(&self) -> Result<Round> {
+        if self.digits > 6 {
+            return Err(Error::config("digits", self.digits.to_string(), "0 to 6 decimal places"));
+        }
+        Ok(Round { scale: f64::from(10_u32.pow(self.digits)) })
+    }
+}
+
+impl Round {
+    /// One probability, rounded half to even.
+    pub fn value(&self, p: f64) -> f64 {
+        (p * self.scale).round_ties_even() / self.scale
+    }
+}
+
+impl Defense for Round {
+    fn name(&self) -> &'static str {
+        "round"
+    }
+
+    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+        rows::change_probs(batch, next, |_, mut row| row.mapv_inplace(|p| self.value(p)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::testing::{assert_close, cases, numbers};
+    use super::*;
+
+    #[test]
+    fn the_reference_rows_are_matched() {
+        let all = cases("rounding");
+        assert_eq!(all.len(), 12);
+        for case in all {
+            let round = Params { digits: case["input"]["decimals"].as_u64().unwrap() as u32 }.build().unwrap();
+            let got: Vec<f64> = numbers(&case["input"]["probs"]).iter().map(|&p| round.value(p)).collect();
+            assert_close(&case, &got, &numbers(&case["expected"]["rounded"]));
+        }
+    }
+}

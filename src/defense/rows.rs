@@ -1,0 +1,81 @@
+//! Helpers for layers that change answers row by row.
+
+use ndarray::ArrayViewMut1;
+
+use super::Next;
+use crate::error::{Error, Result};
+use crate::oracle::{AnswerKind, Answers, Batch, Card, Reply};
+
+/// Lets the batch through and changes each row of probabilities in place, with the number of its
+/// input row in the batch.
+pub fn change_probs(
+    batch: &Batch,
+    next: &mut Next<'_>,
+    mut change: impl FnMut(usize, ArrayViewMut1<'_, f64>),
+) -> Result<Reply> {
+    let mut reply = next.run(batch)?;
+    let Answers::Probs(probs) = &mut reply.answers else {
+        return Err(Error::Internal("a layer for probabilities in front of other answers".into()));
+    };
+    let asked = reply.outcomes.iter().enumerate();
+    let rows = asked.filter_map(|(row, o)| match o {
+        crate::oracle::Outcome::Answered(i) => Some((row, *i)),
+        crate::oracle::Outcome::Denied(_) => None,
+    });
+    for (row, i) in rows {
+        change(row, probs.row_mut(i));
+    }
+    Ok(reply)
+}
+
+/// Refuses a place in a stack where anything but probabilities arrives.
+pub fn needs_probs(kind: &str, card: Card) -> Result<Card> {
+    if card.answers == AnswerKind::Probs {
+        return Ok(card);
+    }
+    Err(Error::config(
+        "kind",
+        format!("`{kind}` in front of answers of kind {}", card.answers.name()),
+        "a place where whole probability rows arrive: nearer to the teacher, with `api.reveal = \"probs\"`",
+    ))
+}
+
+/// Divides a row by its sum; an all-zero row becomes uniform, because no class is told apart.
+pub fn normalise(mut row: ArrayViewMut1<'_, f64>) {
+    let sum: f64 = row.iter().sum();
+    let n = row.len() as f64;
+    if sum > 0.0 {
+        row.mapv_inplace(|p| p / sum);
+    } else {
+        row.fill(1.0 / n);
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    //! Reference vectors for the tests of single defenses.
+
+    use serde_json::Value;
+
+    /// Every case of `method` in the classifier defenses' vectors.
+    pub fn cases(method: &str) -> Vec<Value> {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/defenses-classifier.json"));
+        let file: Value = serde_json::from_str(text).unwrap();
+        let all = file["cases"].as_array().unwrap();
+        all.iter().filter(|c| c["method"] == method).cloned().collect()
+    }
+
+    pub fn numbers(value: &Value) -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    }
+
+    /// `|got - expected| <= abs + rel |expected|` for every number.
+    pub fn assert_close(case: &Value, got: &[f64], expected: &[f64]) {
+        let (abs, rel) =
+            (case["tolerance"]["abs"].as_f64().unwrap(), case["tolerance"]["rel"].as_f64().unwrap());
+        assert_eq!(got.len(), expected.len(), "{}", case["id"]);
+        for (g, e) in got.iter().zip(expected) {
+            assert!((g - e).abs() <= abs + rel * e.abs(), "{}: got {g}, expected {e}", case["id"]);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Temperature: softmax(z / T), from probabilities p^(1/T) over their sum. Zeros stay zero.
+//!
+//! A power of the answer, so whoever knows T undoes it: the declared counter is the matched
+//! temperature.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Defense, Next, rows};
+use crate::error::{Error, Result};
+use crate::oracle::{Batch, Reply};
+
+/// Settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Temperature, above 0 and at most 1000; above 1 flattens the answer.
+    pub t: f64,
+}
+
+/// The layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Temperature {
+    t: f64,
+}
+
+impl Params {
+    /// Checks the range.
+    pub fn build(&self) -> Result<Temperature> {
+        if !(self.t > 0.0 && self.t <= 1000.0) {
+            return Err(Error::config("t", self.t.to_string(), "a temperature above 0 and at most 1000"));
+        }
+        Ok(Temperature { t: self.t })
+    }
+}
+
+impl Temperature {
+    /// Tempers one row; `out` may be the same row.
+    pub fn row(&self, clean: &[f64], out: &mut [f64]) {
+        let top = clean.iter().copied().fold(0.0, f64::max);
+        let mut sum = 0.0;
+        for (o, &p) in out.iter_mut().zip(clean) {
+            // Relative to the largest, so that a low temperature cannot underflow every class.
+            *o = if p > 0.0 { libm::exp(libm::log(p / top) / self.t) } else { 0.0 };
+            sum += *o;
+        }
+        if sum > 0.0 {
+            out.iter_mut().for_each(|o| *o /= sum);
+        }
+    }
+}
+
+impl Defense for Temperature {
+    fn name(&self) -> &'static str {
+        "temperature"
+    }
+
+    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+        let mut clean = Vec::new();
+        rows::change_probs(batch, next, |_, mut row| {
+            clean.clear();
+            clean.extend(row.iter());
+            if let Some(out) = row.as_slice_mut() {
+                self.row(&clean, out);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::testing::{assert_close, cases, numbers};
+    use super::*;
+
+    #[test]
+    fn the_reference_rows_are_matched() {
+        let all = cases("temperature");
+        assert_eq!(all.len(), 10);
+        for case in all {
+            let input = &case["input"];
+            let t = Params { t: input["T"].as_f64().unwrap() }.build().unwrap();
+            let clean = match input.get("probs") {
+                Some(p) => numbers(p),
+                None => {
+                    let z = numbers(&input["logits"]);
+                    let top = z.iter().copied().fold(f64::MIN, f64::max);
+                    z.iter().map(|v| libm::exp(v - top)).collect()
+                }
+            };
+            let mut got = vec![0.0; clean.len()];
+            t.row(&clean, &mut got);
+            assert_close(&case, &got, &numbers(&case["expected"]["probs"]));
+        }
+    }
+}

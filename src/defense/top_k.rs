@@ -1,0 +1,78 @@
+//! Top-k: the k largest probabilities; what is left out is absent, not zero, and nothing is
+//! renormalised (as `truncate_output` of Orekondy et al. 2019, without its zeros).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Defense, Next};
+use crate::error::{Error, Result};
+use crate::oracle::{Answers, Batch, Reply, TopK};
+
+/// Settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Entries kept, 1 to the number of classes.
+    #[schemars(range(min = 1))]
+    pub k: usize,
+}
+
+/// The layer.
+pub struct KeepTopK {
+    k: usize,
+}
+
+impl Params {
+    /// Checks the range.
+    pub fn build(&self) -> Result<KeepTopK> {
+        if self.k == 0 {
+            return Err(Error::config("k", "0", "at least 1; to give labels alone there is `label-only`"));
+        }
+        Ok(KeepTopK { k: self.k })
+    }
+}
+
+impl Defense for KeepTopK {
+    fn name(&self) -> &'static str {
+        "top-k"
+    }
+
+    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+        let reply = next.run(batch)?;
+        let answers = match reply.answers {
+            Answers::Probs(p) => Answers::TopK(TopK::of(&p, self.k)),
+            Answers::TopK(t) => {
+                let columns: Vec<usize> = (0..self.k.min(t.ids.ncols())).collect();
+                let (ids, probs) =
+                    (t.ids.select(ndarray::Axis(1), &columns), t.probs.select(ndarray::Axis(1), &columns));
+                Answers::TopK(TopK { classes: t.classes, ids, probs })
+            }
+            _ => return Err(Error::Internal("top-k in front of answers without probabilities".into())),
+        };
+        Ok(Reply { answers, outcomes: reply.outcomes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::testing::{assert_close, cases, numbers};
+    use super::*;
+    use ndarray::Array2;
+
+    #[test]
+    fn the_reference_entries_are_matched() {
+        let all = cases("top_k");
+        assert_eq!(all.len(), 11);
+        for case in all {
+            let probs = numbers(&case["input"]["probs"]);
+            let n = probs.len();
+            let probs = Array2::from_shape_vec((1, n), probs).unwrap();
+            let kept = TopK::of(&probs, case["input"]["k"].as_u64().unwrap() as usize);
+            let want = case["expected"]["kept"].as_array().unwrap();
+            let ids: Vec<u64> = want.iter().map(|e| e[0].as_u64().unwrap()).collect();
+            let values: Vec<f64> = want.iter().map(|e| e[1].as_f64().unwrap()).collect();
+            assert_eq!(kept.ids.iter().map(|&i| i as u64).collect::<Vec<_>>(), ids, "{}", case["id"]);
+            assert_close(&case, &kept.probs.iter().copied().collect::<Vec<_>>(), &values);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The run folder and its files. Every file appears by write-to-temp, fsync and rename.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::plan::Cell;
+use super::provenance;
+use super::record::Record;
+use crate::error::{Error, Result};
+
+/// Where a sweep lives.
+pub struct RunFolder {
+    dir: PathBuf,
+    log: Mutex<()>,
+}
+
+impl RunFolder {
+    /// Opens or makes the folder of a sweep. A folder that holds another sweep is refused.
+    pub fn open(dir: &Path, config: &str, manifest: &str) -> Result<Self> {
+        let held = dir.join("manifest.jsonl");
+        if let Ok(there) = std::fs::read_to_string(&held) {
+            if there != manifest {
+                return Err(Error::input(
+                    format!("{}", dir.display()),
+                    "a run of another sweep or another build",
+                    "an empty folder, or one that holds this very sweep",
+                ));
+            }
+            return Ok(Self { dir: dir.to_path_buf(), log: Mutex::new(()) });
+        }
+        std::fs::create_dir_all(dir.join("cells")).map_err(Error::io(dir))?;
+        write_atomic(&dir.join("sweep.toml"), config.as_bytes())?;
+        write_atomic(&held, manifest.as_bytes())?;
+        let folder = Self { dir: dir.to_path_buf(), log: Mutex::new(()) };
+        folder.append("provenance.jsonl", &provenance::header().to_string())?;
+        Ok(folder)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    fn record_path(&self, cell: &Cell) -> PathBuf {
+        self.dir.join("cells").join(&cell.id).join("record.json")
+    }
+
+    /// The record of a finished cell; none if it is missing or unreadable.
+    pub fn read(&self, cell: &Cell) -> Option<Record> {
+        let text = std::fs::read(self.record_path(cell)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Commits a record, and its wall time beside it.
+    pub fn write(&self, cell: &Cell, record: &Record, seconds: f64) -> Result<()> {
+        let path = self.record_path(cell);
+        let parent = path.parent().expect("a record has a folder");
+        std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
+        write_atomic(&path, &record_bytes(record)?)?;
+        self.append("provenance.jsonl", &json!({"cell": cell.id, "seconds": seconds}).to_string())
+    }
+
+    /// Appends one line.
+    fn append(&self, name: &str, line: &str) -> Result<()> {
+        let path = self.dir.join(name);
+        let _one_at_a_time = self.log.lock();
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io(&path))?;
+        writeln!(file, "{line}").map_err(Error::io(&path))
+    }
+
+    /// Writes a file of the run as a whole.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.dir.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
+        }
+        write_atomic(&path, bytes)
+    }
+}
+
+/// The bytes of `record.json`.
+pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(record).map_err(|e| Error::Internal(e.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// All records of a run folder, in manifest order.
+pub fn read_records(dir: &Path) -> Result<Vec<Record>> {
+    let path = dir.join("manifest.jsonl");
+    let served = dir.join("session.json").exists();
+    let manifest = match std::fs::read_to_string(&path) {
+        Err(_) if served => String::new(),
+        other => other.map_err(Error::io(&path))?,
+    };
+    let mut records = Vec::new();
+    for (i, line) in manifest.lines().enumerate() {
+        let cell: Cell = parse_line(&path, i, line)?;
+        let file = dir.join("cells").join(&cell.id).join("record.json");
+        let Ok(bytes) = std::fs::read(&file) else { continue };
+        let record = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::data(&file, format!("line {}", e.line()), e.to_string(), "a record of this version"))?;
+        records.push(record);
+    }
+    // Records scored from outside have no line in the manifest.
+    records.extend(read_external(dir)?);
+    Ok(records)
+}
+
+fn read_external(dir: &Path) -> Result<Vec<Record>> {
+    let folder = dir.join("external");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    files.sort();
+    files
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "json"))
+        .map(|file| {
+            let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
+            serde_json::from_slice(&bytes).map_err(|e| {
+                Error::data(&file, format!("line {}", e.line()), e.to_string(), "a record of this version")
+            })
+        })
+        .collect()
+}
+
+/// Cells of a run folder.
+pub fn read_manifest(dir: &Path) -> Result<Vec<Cell>> {
+    let path = dir.join("manifest.jsonl");
+    let manifest = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+    manifest.lines().enumerate().map(|(i, line)| parse_line(&path, i, line)).collect()
+}
+
+fn parse_line(path: &Path, i: usize, line: &str) -> Result<Cell> {
+    let bad = |e: serde_json::Error| {
+        Error::data(path, format!("line {}", i + 1), e.to_string(), "one cell as a JSON object")
+    };
+    let mut value: serde_json::Value = serde_json::from_str(line).map_err(bad)?;
+    if let Some(map) = value.as_object_mut() {
+        map.remove("index");
+    }
+    serde_json::from_value(value).map_err(bad)
+}
+
+/// Write to a temporary name, flush to disk, rename.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|source| {
+        let _ = std::fs::remove_file(&temporary);
+        Error::Io { path: path.to_path_buf(), source }
+    })
+}

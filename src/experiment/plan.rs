@@ -1,0 +1,286 @@
+//! From a spec to cells: every variant of swept keys, every arm, student, budget and seed, and the
+//! references they need. A cell's id is the hash of all that can change its record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::config;
+use super::record::{Role, VERSION};
+use super::spec::{ArmSpec, Spec, Transport};
+use crate::defense::{Counter, DefenseSpec};
+use crate::error::{Error, Result};
+use crate::oracle::Card;
+use crate::student::{RecoverySpec, StudentSpec};
+
+/// Identity of this build's sources.
+pub const BUILD_ID: &str = env!("RETORT_BUILD_ID");
+
+/// One resolved point of the sweep.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// Swept keys and values, such as `training.steps=200`; empty without a sweep.
+    pub label: String,
+    /// The spec at this point, without a sweep.
+    pub spec: Spec,
+}
+
+/// One thing to compute.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cell {
+    /// 16 hex digits.
+    pub id: String,
+    /// Index of its variant.
+    pub variant: usize,
+    /// What is measured.
+    pub role: Role,
+    /// Name of the arm.
+    pub arm: String,
+    /// Name of the student; for references the name of the first student of its kin.
+    pub student: String,
+    /// Query budget; 0 for references.
+    pub budget: u64,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// All cells, references first.
+pub struct Plan {
+    /// Points of the sweep.
+    pub variants: Vec<Variant>,
+    /// What is to be computed, in order.
+    pub cells: Vec<Cell>,
+}
+
+impl Plan {
+    /// Plans `variants` over data sets of these content hashes (one a variant).
+    pub fn of(variants: Vec<Variant>, data_hashes: &[String]) -> Result<Self> {
+        let mut cells = Vec::new();
+        for (v, variant) in variants.iter().enumerate() {
+            let spec = &variant.spec;
+            for seed in spec.seeds.values() {
+                push(&mut cells, v, spec, &data_hashes[v], Role::Teacher, "none", None, 0, seed)?;
+            }
+            let mut kin = Vec::new();
+            for student in &spec.student {
+                let name = kin_of(spec, student);
+                if kin.contains(&name) {
+                    continue;
+                }
+                kin.push(name);
+                for role in [Role::Untrained, Role::Public, Role::Insider] {
+                    for seed in spec.seeds.values() {
+                        push(&mut cells, v, spec, &data_hashes[v], role, "none", Some(student), 0, seed)?;
+                    }
+                }
+            }
+            for arm in spec.arms() {
+                for student in &spec.student {
+                    for &budget in &spec.budget.queries {
+                        for seed in spec.seeds.values() {
+                            push(&mut cells, v, spec, &data_hashes[v], Role::Student, &arm.name, Some(student), budget, seed)?;
+                        }
+                    }
+                }
+            }
+        }
+        let mut ids: Vec<&str> = cells.iter().map(|c| c.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() != cells.len() {
+            return Err(Error::config("sweep", "two cells that are equal in everything", "a sweep over keys that change a cell"));
+        }
+        Ok(Self { variants, cells })
+    }
+
+    /// Position and id of every cell, one JSON object a line.
+    pub fn manifest(&self) -> String {
+        let mut text = String::new();
+        for (index, cell) in self.cells.iter().enumerate() {
+            let mut line = json!({ "index": index });
+            if let (Value::Object(line), Ok(Value::Object(fields))) = (&mut line, serde_json::to_value(cell)) {
+                line.extend(fields);
+            }
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the coordinates of a cell")]
+fn push(
+    cells: &mut Vec<Cell>,
+    variant: usize,
+    spec: &Spec,
+    data_hash: &str,
+    role: Role,
+    arm: &str,
+    student: Option<&StudentSpec>,
+    budget: u64,
+    seed: u64,
+) -> Result<()> {
+    let mut cell = Cell {
+        id: String::new(),
+        variant,
+        role,
+        arm: arm.to_string(),
+        student: student.map(|s| s.name.clone()).unwrap_or_default(),
+        budget,
+        seed,
+    };
+    let config = cell_config(spec, &cell)?;
+    cell.id = short_hash(&json!([VERSION, BUILD_ID, data_hash, role, seed, config]).to_string());
+    cells.push(cell);
+    Ok(())
+}
+
+/// The resolved config of one cell: what can change its record, and no path.
+pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
+    let internal = |e: serde_json::Error| Error::Internal(e.to_string());
+    let teacher_path = spec.teacher.path.is_some();
+    let mut teacher = serde_json::to_value(&spec.teacher).map_err(internal)?;
+    if let (true, Value::Object(map)) = (teacher_path, &mut teacher) {
+        map.remove("path");
+    }
+    let mut config = json!({
+        "teacher": teacher,
+        "split": spec.split,
+        "api": spec.api,
+        "device": spec.device,
+        "measure": spec.measure,
+        "seed": cell.seed,
+    });
+    let Value::Object(map) = &mut config else { return Err(Error::Internal("config is a table".into())) };
+    if cell.role != Role::Teacher {
+        let student = student_of(spec, &cell.student)?;
+        map.insert("training".into(), serde_json::to_value(&spec.training).map_err(internal)?);
+        if cell.role == Role::Student {
+            map.insert("student".into(), serde_json::to_value(student).map_err(internal)?);
+            map.insert("defense".into(), serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?);
+            map.insert("transport".into(), serde_json::to_value(spec.transport).map_err(internal)?);
+            map.insert("traffic".into(), serde_json::to_value(&spec.traffic).map_err(internal)?);
+            map.insert(
+                "budget".into(),
+                json!({"queries": cell.budget, "days": spec.budget.days, "attempts-per-query": spec.budget.attempts_per_query}),
+            );
+        } else {
+            map.insert("student".into(), json!({ "model": student.model }));
+        }
+    }
+    Ok(config)
+}
+
+/// The leaves of a cell's config, by dotted key.
+pub fn cell_leaves(spec: &Spec, cell: &Cell) -> Result<BTreeMap<String, Value>> {
+    Ok(config::leaves(&cell_config(spec, cell)?))
+}
+
+/// Key of a trained teacher: what its weights depend on.
+pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
+    short_hash(&json!([VERSION, BUILD_ID, data_hash, seed, spec.teacher.model, spec.teacher.training, spec.split, spec.device]).to_string())
+}
+
+/// Students of the same architecture share references: the training rule is the spec's own.
+pub fn kin_of(_spec: &Spec, student: &StudentSpec) -> String {
+    student.model.label()
+}
+
+/// The student of this name.
+pub fn student_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a StudentSpec> {
+    spec.student.iter().find(|s| s.name == name).ok_or_else(|| {
+        let known: Vec<&str> = spec.student.iter().map(|s| s.name.as_str()).collect();
+        Error::input("student", format!("`{name}`"), format!("one of {}", known.join(", ")))
+    })
+}
+
+/// Checks every stack against the answers it would get, and every student against the answers that
+/// would reach it, before anything is computed.
+pub fn check_fit(spec: &Spec, card: Card) -> Result<()> {
+    let card = spec.api.reveal().card(card)?;
+    for (i, arm) in spec.defense.iter().enumerate() {
+        let mut below = card;
+        for (j, layer) in arm.stack.iter().enumerate().rev() {
+            let key = format!("defense[{i}].stack[{j}]");
+            below = layer.card_after(below).map_err(|e| super::spec::prefixed(e, &key))?;
+        }
+        for (s, student) in spec.student.iter().enumerate() {
+            resolved_recovery(student, &arm.stack)
+                .fits(below.answers)
+                .map_err(|e| super::spec::prefixed(e, &format!("student[{s}].recovery")))?;
+        }
+    }
+    for (s, student) in spec.student.iter().enumerate() {
+        student.model.check(None).map_err(|e| super::spec::prefixed(e, &format!("student[{s}].model")))?;
+    }
+    spec.teacher.model.check(None).map_err(|e| super::spec::prefixed(e, "teacher.model"))
+}
+
+/// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a
+/// counter declares.
+pub fn resolved_recovery(student: &StudentSpec, stack: &[DefenseSpec]) -> RecoverySpec {
+    if !matches!(student.recovery, RecoverySpec::Counter { .. }) {
+        return student.recovery.clone();
+    }
+    counters(stack).first().map_or(RecoverySpec::None {}, recovery_for)
+}
+
+/// Declared counters of a stack, outermost first.
+pub fn counters(stack: &[DefenseSpec]) -> Vec<Counter> {
+    stack.iter().map(DefenseSpec::counter).filter(|c| *c != Counter::None).collect()
+}
+
+/// Repeats that the repeat-and-average and jitter-and-average counters pay for.
+const REPEATS: usize = 4;
+
+/// Accounts of a student whose counter is more accounts.
+pub const MORE_ACCOUNTS: usize = 4;
+
+fn recovery_for(counter: &Counter) -> RecoverySpec {
+    match counter {
+        Counter::InverseTable => RecoverySpec::InverseTable { rows: crate::student::TABLE_ROWS },
+        Counter::MatchedTemperature { t } => RecoverySpec::MatchedTemperature { t: *t },
+        Counter::Repeat => RecoverySpec::Average { n: REPEATS },
+        Counter::Jitter => RecoverySpec::Jitter { n: REPEATS, scale: 0.02 },
+        Counter::LabelOnly => RecoverySpec::Top1 {},
+        Counter::MoreAccounts | Counter::None => RecoverySpec::None {},
+    }
+}
+
+/// True if this student is the declared counter of the whole stack.
+pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
+    let all = counters(stack);
+    if matches!(student.recovery, RecoverySpec::Counter { .. }) {
+        return all.len() <= 1;
+    }
+    !all.is_empty()
+        && all.iter().all(|c| match c {
+            Counter::MoreAccounts => student.knows.accounts > 1,
+            Counter::LabelOnly => student.label_only(),
+            other => student.recovery.same_kind(&recovery_for(other)),
+        })
+}
+
+/// Accounts of a student in an arm.
+pub fn accounts_of(student: &StudentSpec, stack: &[DefenseSpec]) -> usize {
+    let wants_more = matches!(student.recovery, RecoverySpec::Counter { .. })
+        && counters(stack).first() == Some(&Counter::MoreAccounts);
+    if wants_more { student.knows.accounts.max(MORE_ACCOUNTS) } else { student.knows.accounts.max(1) }
+}
+
+/// Names of an arm's layers with their parameters.
+pub fn stack_labels(arm: &ArmSpec) -> Vec<String> {
+    arm.stack.iter().map(DefenseSpec::label).collect()
+}
+
+/// True if students ask through a socket.
+pub fn over_http(spec: &Spec) -> bool {
+    spec.transport == Transport::Http
+}
+
+/// 16 hex digits of a blake3 hash.
+pub fn short_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
+}

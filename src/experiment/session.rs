@@ -1,0 +1,260 @@
+//! The loop that asks: it moves virtual time, waits out rate limits, and interleaves honest users
+//! with the student on one clock. The student and the door never meet except through here.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, Axis};
+
+use super::honest::{Crowd, CrowdReport};
+use super::record::Stop;
+use crate::error::Result;
+use crate::gateway::Door;
+use crate::oracle::{AccountId, Answers, Batch, Denial, Outcome, Reply, Tick};
+use crate::student::{Ask, Student, View};
+
+/// What bounds a session.
+pub struct Terms {
+    /// Accounts of the student; rows go to them in turn.
+    pub accounts: Vec<AccountId>,
+    /// Answered rows that the budget pays for.
+    pub queries: u64,
+    /// Attempts, answered or not.
+    pub attempts: u64,
+    /// Asking ends here.
+    pub until: Option<Tick>,
+}
+
+/// How a session went.
+pub struct Session {
+    /// Why asking ended.
+    pub stop: Stop,
+    /// Rows answered, repeats included.
+    pub answered: u64,
+    /// When the last answer came.
+    pub last_answer: Tick,
+    /// What honest users met.
+    pub crowd: CrowdReport,
+}
+
+struct Clock<'a> {
+    door: &'a mut dyn Door,
+    terms: &'a Terms,
+    now: Tick,
+    turn: usize,
+    answered: u64,
+    attempted: u64,
+    last_answer: Tick,
+    ended: Option<Stop>,
+}
+
+/// Lets `student` ask through `door` until something ends it, with the honest `crowd` around it.
+pub fn hold(
+    door: &mut dyn Door,
+    student: &mut dyn Student,
+    view: &mut View<'_>,
+    terms: &Terms,
+    crowd: &mut Crowd,
+) -> Result<Session> {
+    let mut clock = Clock {
+        door,
+        terms,
+        now: Tick::ZERO,
+        turn: 0,
+        answered: 0,
+        attempted: 0,
+        last_answer: Tick::ZERO,
+        ended: None,
+    };
+    let stop = loop {
+        view.left = terms.queries - clock.answered;
+        if view.left == 0 {
+            break Stop::BudgetSpent;
+        }
+        match student.next(view)? {
+            Ask::Done => break Stop::StudentDone,
+            Ask::Batch(rows) if rows.nrows() == 0 => break Stop::StudentDone,
+            Ask::Batch(rows) => {
+                let reply = clock.ask(&rows, crowd)?;
+                student.tell(&rows, &reply)?;
+            }
+        }
+        if let Some(stop) = clock.ended {
+            break stop;
+        }
+    };
+    crowd.finish(clock.door)?;
+    Ok(Session {
+        stop,
+        answered: clock.answered,
+        last_answer: clock.last_answer,
+        crowd: crowd.report(),
+    })
+}
+
+impl Clock<'_> {
+    /// Asks every row, waiting where a limit says so, and returns one reply in the order of `rows`.
+    fn ask(&mut self, rows: &Array2<f32>, crowd: &mut Crowd) -> Result<Reply> {
+        let mut gathered = Gathered::new(rows.nrows());
+        let mut queues = self.deal(rows.nrows());
+        let mut first = true;
+        while self.ended.is_none() {
+            let ready = due_rows(&mut queues, self.now, first);
+            first = false;
+            if ready.is_empty() {
+                let Some(next) = queues.iter().filter(|q| !q.rows.is_empty()).map(|q| q.at).min() else {
+                    break;
+                };
+                if self.terms.until.is_some_and(|end| next >= end) {
+                    self.ended = Some(Stop::DaysOver);
+                    break;
+                }
+                self.now = next;
+                continue;
+            }
+            crowd.until(self.now, self.door)?;
+            self.ask_once(rows, &ready, &mut queues, &mut gathered)?;
+        }
+        for queue in queues {
+            for row in queue.rows {
+                gathered.denied(row, Denial::Throttled { retry_at: queue.at });
+            }
+        }
+        gathered.into_reply()
+    }
+
+    fn deal(&mut self, n: usize) -> Vec<Queue> {
+        let mut queues: Vec<Queue> = self
+            .terms
+            .accounts
+            .iter()
+            .map(|&account| Queue { account, at: self.now, rows: Vec::new() })
+            .collect();
+        let count = queues.len();
+        for row in 0..n {
+            queues[(self.turn + row) % count].rows.push(row);
+        }
+        self.turn = (self.turn + n) % count;
+        queues
+    }
+
+    fn ask_once(
+        &mut self,
+        rows: &Array2<f32>,
+        ready: &[(usize, usize)],
+        queues: &mut [Queue],
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        let room = usize::try_from(self.terms.attempts - self.attempted).unwrap_or(usize::MAX);
+        let ready = &ready[..ready.len().min(room)];
+        if ready.is_empty() {
+            self.ended = Some(Stop::AttemptsSpent);
+            return Ok(());
+        }
+        let index: Vec<usize> = ready.iter().map(|&(_, row)| row).collect();
+        let mut batch = Batch::classify(AccountId(0), self.now, rows.select(Axis(0), &index));
+        batch.account = ready.iter().map(|&(queue, _)| queues[queue].account).collect();
+        self.attempted += ready.len() as u64;
+        let reply = self.door.ask(&batch)?;
+        let mut done = vec![false; ready.len()];
+        let mut blocked = 0;
+        for (i, (&(queue, row), outcome)) in ready.iter().zip(&reply.outcomes).enumerate() {
+            match *outcome {
+                Outcome::Answered(_) => {
+                    self.answered += 1;
+                    self.last_answer = self.now;
+                    done[i] = true;
+                }
+                Outcome::Denied(Denial::Throttled { retry_at }) => {
+                    let queue = &mut queues[queue];
+                    queue.at = if queue.at > self.now { queue.at.min(retry_at) } else { retry_at };
+                }
+                Outcome::Denied(denial) => {
+                    if matches!(denial, Denial::OverBudget { .. }) {
+                        self.ended = Some(Stop::BudgetSpent);
+                    } else {
+                        blocked += 1;
+                    }
+                    gathered.denied(row, denial);
+                    done[i] = true;
+                }
+            }
+        }
+        if blocked == ready.len() {
+            self.ended = Some(Stop::Blocked);
+        }
+        gathered.answered(&index, reply);
+        for (i, &(queue, row)) in ready.iter().enumerate() {
+            if done[i] {
+                queues[queue].rows.retain(|&r| r != row);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows waiting for one account, and when it may ask again.
+struct Queue {
+    account: AccountId,
+    at: Tick,
+    rows: Vec<usize>,
+}
+
+/// (queue, row) pairs that may be asked now. After a refusal an account tries one row at a time, so
+/// that waiting does not fill the attempt counter.
+fn due_rows(queues: &mut [Queue], now: Tick, all: bool) -> Vec<(usize, usize)> {
+    let mut due: Vec<(usize, usize)> = Vec::new();
+    for (i, queue) in queues.iter().enumerate().filter(|(_, q)| q.at <= now) {
+        let take = if all { queue.rows.len() } else { 1 };
+        due.extend(queue.rows.iter().take(take).map(|&row| (i, row)));
+    }
+    due.sort_by_key(|&(_, row)| row);
+    due
+}
+
+/// Collects answers of several replies in the order of the rows asked.
+struct Gathered {
+    outcomes: Vec<Option<Outcome>>,
+    parts: Vec<Answers>,
+    /// Row -> (part, index in it).
+    found: BTreeMap<usize, (usize, usize)>,
+}
+
+impl Gathered {
+    fn new(n: usize) -> Self {
+        Self { outcomes: vec![None; n], parts: Vec::new(), found: BTreeMap::new() }
+    }
+
+    fn denied(&mut self, row: usize, denial: Denial) {
+        self.outcomes[row] = Some(Outcome::Denied(denial));
+    }
+
+    fn answered(&mut self, index: &[usize], reply: Reply) {
+        let part = self.parts.len();
+        for (&row, outcome) in index.iter().zip(&reply.outcomes) {
+            if let Outcome::Answered(i) = outcome {
+                self.found.insert(row, (part, *i));
+            }
+        }
+        self.parts.push(reply.answers);
+    }
+
+    fn into_reply(self) -> Result<Reply> {
+        let mut offset = Vec::with_capacity(self.parts.len());
+        let mut total = 0;
+        for part in &self.parts {
+            offset.push(total);
+            total += part.len();
+        }
+        let order: Vec<usize> = self.found.values().map(|&(part, i)| offset[part] + i).collect();
+        let answers = Answers::concat(self.parts)?.select(&order);
+        let mut outcomes = self.outcomes;
+        for (i, &row) in self.found.keys().enumerate() {
+            outcomes[row] = Some(Outcome::Answered(i));
+        }
+        let outcomes = outcomes
+            .into_iter()
+            .map(|o| o.unwrap_or(Outcome::Denied(Denial::OverBudget { left: 0 })))
+            .collect();
+        Ok(Reply { outcomes, answers })
+    }
+}

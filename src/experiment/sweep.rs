@@ -1,0 +1,218 @@
+//! Many cells: the run folder, worker threads, resume. Writes files; prints nothing.
+//!
+//! A finished cell is one `record.json`, and its rename is the commit: kill -9 loses at most the cells
+//! in flight. The same command again skips what is there.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, mpsc};
+
+use super::folder::RunFolder;
+use super::plan::{self, Cell, Plan};
+use super::record::{Record, Role};
+use super::world::{Ground, Rim};
+use super::{provenance, run};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+
+/// What happens, for whoever shows progress.
+pub trait Watch: Sync {
+    /// `total` cells, of which `done` were there already.
+    fn begin(&self, total: usize, done: usize);
+    /// A cell ended. `error` is set if it failed.
+    fn cell(&self, cell: &Cell, record: Option<&Record>, error: Option<&str>);
+    /// A line for people.
+    fn note(&self, text: &str);
+}
+
+/// How a sweep is run.
+pub struct Jobs<'a> {
+    /// Worker threads.
+    pub count: usize,
+    /// Set from outside to stop after the cells in flight.
+    pub stop: &'a AtomicBool,
+    /// Stop at the first failed cell.
+    pub fail_fast: bool,
+}
+
+/// What a sweep ended with.
+pub struct Finished {
+    /// Records of finished cells, in plan order.
+    pub records: Vec<Record>,
+    /// Cells that failed, with their message, in plan order.
+    pub failed: Vec<(Cell, String)>,
+    /// Cells computed now.
+    pub computed: usize,
+    /// Cells that were there before.
+    pub skipped: usize,
+}
+
+/// Grounds of a plan, laid on first use and shared by all cells of a (variant, seed).
+pub struct Grounds<'a> {
+    plan: &'a Plan,
+    data: &'a [Dataset],
+    rim: &'a Rim,
+    laid: BTreeMap<(usize, u64), OnceLock<std::result::Result<Ground, String>>>,
+    typed: Mutex<BTreeMap<(usize, u64), Error>>,
+}
+
+impl<'a> Grounds<'a> {
+    /// Nothing is laid yet.
+    pub fn new(plan: &'a Plan, data: &'a [Dataset], rim: &'a Rim) -> Self {
+        let laid = plan.cells.iter().map(|c| ((c.variant, c.seed), OnceLock::new())).collect();
+        Self { plan, data, rim, laid, typed: Mutex::default() }
+    }
+
+    /// Data, splits, teacher and truth of a cell.
+    pub fn of(&self, cell: &Cell) -> Result<&Ground> {
+        let key = (cell.variant, cell.seed);
+        let slot = self.laid.get(&key).ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
+        let ground = slot.get_or_init(|| {
+            let spec = &self.plan.variants[cell.variant].spec;
+            let data = &self.data[cell.variant];
+            let teacher = plan::teacher_key(spec, &data.hash, cell.seed);
+            Ground::lay(spec, data, cell.seed, &teacher, self.rim).map_err(|e| {
+                let text = e.to_string();
+                if let Ok(mut typed) = self.typed.lock() {
+                    typed.insert(key, e);
+                }
+                text
+            })
+        });
+        ground.as_ref().map_err(|text| {
+            let first = self.typed.lock().ok().and_then(|mut t| t.remove(&key));
+            first.unwrap_or_else(|| Error::Internal(text.clone()))
+        })
+    }
+
+    /// Computes one cell, with panics caught.
+    pub fn compute(&self, cell: &Cell) -> Result<Record> {
+        let variant = &self.plan.variants[cell.variant];
+        let data = &self.data[cell.variant];
+        let work = || run::run(cell, &variant.label, &variant.spec, data, self.of(cell)?, self.rim);
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic without a message");
+            Err(Error::Internal(format!("cell {} panicked: {text}", cell.id)))
+        })
+    }
+}
+
+/// Runs what is missing of `plan` into `folder`.
+pub fn run_all(plan: &Plan, data: &[Dataset], rim: &Rim, folder: &RunFolder, jobs: &Jobs<'_>, watch: &dyn Watch) -> Result<Finished> {
+    let mut records: BTreeMap<usize, Record> = BTreeMap::new();
+    for (i, cell) in plan.cells.iter().enumerate() {
+        if let Some(record) = folder.read(cell) {
+            records.insert(i, record);
+        }
+    }
+    let skipped = records.len();
+    watch.begin(plan.cells.len(), skipped);
+    let missing: Vec<usize> = (0..plan.cells.len()).filter(|i| !records.contains_key(i)).collect();
+    let grounds = Grounds::new(plan, data, rim);
+    let mut failed = BTreeMap::new();
+    // Teachers first: every other cell needs one, and two threads must not train the same.
+    let (teachers, rest): (Vec<usize>, Vec<usize>) =
+        missing.into_iter().partition(|&i| plan.cells[i].role == Role::Teacher);
+    for queue in [teachers, rest] {
+        work(plan, &queue, &grounds, folder, jobs, watch, &mut records, &mut failed)?;
+    }
+    let computed = records.len() - skipped;
+    let stopped = jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len();
+    if stopped {
+        return Err(Error::Interrupted);
+    }
+    Ok(Finished {
+        records: records.into_values().collect(),
+        failed: failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect(),
+        computed,
+        skipped,
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the two halves of one loop")]
+fn work(
+    plan: &Plan,
+    queue: &[usize],
+    grounds: &Grounds<'_>,
+    folder: &RunFolder,
+    jobs: &Jobs<'_>,
+    watch: &dyn Watch,
+    records: &mut BTreeMap<usize, Record>,
+    failed: &mut BTreeMap<usize, String>,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let abort = AtomicBool::new(false);
+    let (send, receive) = mpsc::channel::<(usize, Result<Record>)>();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.count.clamp(1, queue.len().max(1)) {
+            let send = send.clone();
+            let (next, abort) = (&next, &abort);
+            scope.spawn(move || {
+                while !abort.load(Ordering::SeqCst) && !jobs.stop.load(Ordering::SeqCst) {
+                    let Some(&i) = queue.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
+                    let cell = &plan.cells[i];
+                    let started = provenance::now();
+                    let result = grounds.compute(cell).and_then(|record| {
+                        folder.write(cell, &record, provenance::seconds_since(started))?;
+                        Ok(record)
+                    });
+                    if send.send((i, result)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        for (i, result) in receive {
+            let cell = &plan.cells[i];
+            match result {
+                Ok(record) => {
+                    watch.cell(cell, Some(&record), None);
+                    records.insert(i, record);
+                }
+                // Wrong input is wrong for every cell: stop at once, nothing to retry.
+                Err(error) if error.exit_code() == 2 => {
+                    abort.store(true, Ordering::SeqCst);
+                    return Err(error);
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    watch.cell(cell, None, Some(&text));
+                    failed.insert(i, text);
+                    if jobs.fail_fast {
+                        abort.store(true, Ordering::SeqCst);
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Cells of a plan that a check recomputes: `k` of them, spread evenly.
+pub fn sample(plan: &Plan, k: usize) -> Vec<Cell> {
+    let n = plan.cells.len();
+    let k = k.clamp(1, n.max(1));
+    (0..k).filter_map(|i| plan.cells.get(i * n / k)).cloned().collect()
+}
+
+/// The newest unfinished run under `runs/<name>` with this manifest, if any.
+pub fn unfinished(root: &Path, manifest: &str) -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for day in std::fs::read_dir(root).ok()?.flatten() {
+        for time in std::fs::read_dir(day.path()).into_iter().flatten().flatten() {
+            found.push(time.path());
+        }
+    }
+    found.sort();
+    found.into_iter().rev().find(|dir| {
+        !dir.join("records.csv").exists()
+            && std::fs::read_to_string(dir.join("manifest.jsonl")).is_ok_and(|m| m == manifest)
+    })
+}
