@@ -1,13 +1,41 @@
 //! Networks and how they learn. The only room that imports candle; no candle type leaves it.
 //!
 //! The face of the room is small: an [`Arch`], [`Model::init`], [`fit`], and plain arrays out of a
-//! [`Model`]. Losses live one per file in `loss/` as (logits, target) -> (loss, gradient).
+//! [`Model`]. Losses live one per file in [`loss`] as (logits, target) -> (loss, gradient). The room
+//! does not know where targets come from, nor what a model is used for.
 
-use ndarray::{Array2, ArrayView2};
+mod arch;
+mod cache;
+mod device;
+mod fit;
+mod init;
+mod kernel;
+pub mod loss;
+mod net;
+mod optim;
+mod patch;
+mod pool;
+mod save;
+mod schedule;
+
+use candle_core::Tensor;
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+pub use arch::Arch;
+pub use cache::Cache;
+pub use device::Device;
+pub use fit::{Fitted, Lesson, Recipe, fit};
+pub use loss::{Loss, Targets};
+pub use optim::Optimizer;
+pub use save::Provenance;
+pub use schedule::Schedule;
+
+use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
+use arch::Layer;
+use kernel::{engine, tensor, with_slice};
+use net::{Wanted, backward, forward, trace};
 
 /// The shape of one input row. Rows are always flat `[d]` arrays; images are row-major `[c, h, w]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,151 +62,33 @@ impl InputShape {
     }
 }
 
-/// A network's plan, as configs write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Arch {
-    /// Softmax regression.
-    Logistic {},
-    /// Fully connected ReLU layers of these widths.
-    Mlp {
-        /// Units of each hidden layer, 1 to 8 layers.
-        hidden: Vec<usize>,
-    },
-    /// A small convolutional network: two 3x3 convolutions with ReLU and 2x2 max pooling, then a
-    /// hidden layer. Images only, at least 8x8.
-    Lenet {
-        /// Filters of the two convolutions.
-        filters: [usize; 2],
-        /// Units of the hidden layer.
-        hidden: usize,
-    },
-}
-
-/// A trained or fresh network. Opaque: arrays in, arrays out.
+/// A trained or fresh network. Opaque: arrays in, arrays out. A clone shares its weights until one
+/// of the two is trained.
+#[derive(Clone)]
 pub struct Model {
-    _todo: (),
+    arch: Arch,
+    shape: InputShape,
+    classes: usize,
+    device: Device,
+    layers: Vec<Layer>,
+    /// Weight and bias of each layer in turn; replaced, never changed in place.
+    params: Vec<Tensor>,
 }
 
-/// Where models run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Device {
-    #[default]
-    Cpu,
-    Cuda(usize),
+/// Rows of one piece of a batch.
+struct Chunk {
+    start: usize,
+    rows: usize,
+    /// `[rows or more, d]`: a short piece is filled up with rows of zeros.
+    inputs: Tensor,
 }
 
-/// How training goes. All students of a table share one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct Recipe {
-    /// The update rule.
-    pub optimizer: Optimizer,
-    /// How the learning rate moves.
-    pub schedule: Schedule,
-    /// Rows of a step.
-    pub batch: usize,
-    /// Cap on optimiser steps, whatever the number of rows.
-    pub steps: usize,
-    /// Share of the given rows kept for the trainer's own validation, 0 to 0.5.
-    pub validation: f64,
-    /// Stop when validation has not improved for this many checks; 0 never stops early.
-    pub patience: usize,
-    /// Steps between validation checks.
-    pub check_every: usize,
-}
-
-/// Update rules.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// Stochastic gradient descent with momentum, as torch defines it (no dampening, no Nesterov).
-    Sgd {
-        lr: f64,
-        #[serde(default)]
-        momentum: f64,
-        #[serde(default)]
-        weight_decay: f64,
-    },
-    /// Loshchilov and Hutter 2019, betas .9 and .999, eps 1e-8.
-    #[serde(rename = "adamw")]
-    AdamW {
-        lr: f64,
-        #[serde(default)]
-        weight_decay: f64,
-    },
-}
-
-/// Learning-rate schedules, as a factor on the optimiser's `lr`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    /// Factor 1 throughout.
-    #[default]
-    Constant,
-    /// Half a cosine from 1 to 0 over the steps.
-    Cosine,
-    /// Times `factor` after every `every` steps.
-    Step { every: usize, factor: f64 },
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            optimizer: Optimizer::AdamW { lr: 3e-3, weight_decay: 1e-4 },
-            schedule: Schedule::Cosine,
-            batch: 32,
-            steps: 300,
-            validation: 0.1,
-            patience: 0,
-            check_every: 50,
-        }
-    }
-}
-
-/// What a model is to learn from: rows and one target a row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lesson {
-    /// `[n, d]`
-    pub inputs: Array2<f32>,
-    /// n targets of one kind.
-    pub targets: Targets,
-}
-
-/// Targets of training rows.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Targets {
-    /// `[n]` class numbers: cross-entropy.
-    Labels(Vec<usize>),
-    /// `[n, classes]` probabilities, used as given (rows should sum to 1): soft labels.
-    Probs(Array2<f64>),
-    /// The k known probabilities of each row and one bucket for the rest: k + 1 outcomes.
-    Bucket(crate::oracle::TopK),
-}
-
-/// The objective that turns logits and targets into a loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Loss {
-    /// Cross-entropy to class labels.
-    HardLabel,
-    /// T^2 KL(p_T || q_T), both tempered (Hinton, Vinyals and Dean 2015, section 2).
-    /// Zero probabilities are raised to `eps` before the logarithm.
-    SoftLabel { temperature: f64, eps: f64 },
-    /// KL over the k known classes and one bucket for the rest, at temperature 1.
-    Bucket,
-}
-
-/// What training gave.
-pub struct Fitted {
-    /// After the last step.
-    pub last: Model,
-    /// At the best validation loss; the same as `last` without validation rows.
-    pub selected: Model,
-    /// Steps taken.
-    pub steps: usize,
-    /// Floating-point operations spent: 6 x parameters x rows seen (forward 2, backward 4).
-    pub flops: f64,
-}
+/// Most rows computed at once, and most numbers a layer may need for them.
+const CHUNK_ROWS: usize = 4096;
+const CHUNK_NUMBERS: usize = 1 << 22;
+/// Fewest rows computed at once. Matrix products round differently for few rows; with this many, a
+/// row's answer does not depend on the rows asked with it.
+const FEWEST_ROWS: usize = 72;
 
 impl Model {
     /// Fresh weights: He-uniform (Kaiming, fan in) as torch's `nn.Linear` and `nn.Conv2d` draw them.
@@ -189,37 +99,228 @@ impl Model {
         device: Device,
         seed: Seed,
     ) -> Result<Self> {
-        let _ = (arch, shape, classes, device, seed);
-        unimplemented!()
+        let layers = arch.layers(shape, classes)?;
+        let values = layers.iter().flat_map(|layer| init::draw(layer, seed)).collect();
+        Self::assemble(arch, shape, classes, device, values)
     }
 
-    /// Logits `[n, classes]` of inputs `[n, d]`, without dropout or gradient.
+    /// A model of values for each parameter, in order and of the right lengths.
+    fn assemble(
+        arch: &Arch,
+        shape: InputShape,
+        classes: usize,
+        device: Device,
+        values: Vec<Vec<f32>>,
+    ) -> Result<Self> {
+        let layers = arch.layers(shape, classes)?;
+        let place = device.open()?;
+        let shapes = layers.iter().flat_map(Layer::parameters);
+        let params = shapes.zip(values).map(|((_, shape), v)| tensor(v, &shape, &place));
+        let params = params.collect::<Result<Vec<_>>>()?;
+        Ok(Self { arch: arch.clone(), shape, classes, device, layers, params })
+    }
+
+    /// Its plan.
+    pub const fn arch(&self) -> &Arch {
+        &self.arch
+    }
+
+    /// How its input rows are laid out.
+    pub const fn shape(&self) -> InputShape {
+        self.shape
+    }
+
+    /// Classes it tells apart.
+    pub const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Where it runs.
+    pub const fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Number of weights and biases.
+    pub fn parameters(&self) -> usize {
+        self.params.iter().map(Tensor::elem_count).sum()
+    }
+
+    /// Multiply-adds of one row, forward.
+    pub fn multiply_adds(&self) -> usize {
+        self.layers.iter().map(Layer::multiply_adds).sum()
+    }
+
+    /// Name, shape and values of each parameter, in fixed order. Weights are `[inputs, outputs]`.
+    pub fn weights(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+        let named = self.layers.iter().flat_map(Layer::parameters).zip(&self.params);
+        named
+            .map(|((name, shape), tensor)| Ok((name, shape, with_slice(tensor, <[f32]>::to_vec)?)))
+            .collect()
+    }
+
+    /// blake3 of names, shapes and values of all parameters, in hex.
+    pub fn weights_hash(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        for (name, shape, values) in self.weights()? {
+            hasher.update(format!("{name} {shape:?}\n").as_bytes());
+            values.iter().for_each(|v| {
+                hasher.update(&v.to_le_bytes());
+            });
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Logits `[n, classes]` of inputs `[n, d]`. A row's logits do not depend on the other rows.
     pub fn logits(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let _ = inputs;
-        unimplemented!()
+        self.outputs(&self.layers, self.classes, inputs)
     }
 
     /// Probabilities `[n, classes]`, rows sum to 1; softmax in 64 bits.
     pub fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
-        let _ = inputs;
-        unimplemented!()
+        Ok(loss::softmax(self.logits(inputs)?.mapv(f64::from).view()))
+    }
+
+    /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model.
+    pub fn features(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        let (last, body) = self.layers.split_last().expect("a network has an output layer");
+        self.outputs(body, last.matrix().0, inputs)
     }
 
     /// Gradient `[n, d]` of the logit of `class[i]` with respect to row i.
     pub fn input_grad(&self, inputs: ArrayView2<'_, f32>, class: &[usize]) -> Result<Array2<f32>> {
-        let _ = (inputs, class);
-        unimplemented!()
+        self.check_classes(&inputs, class)?;
+        self.pull(inputs, |row, _, grad| grad[class[row]] = 1.0)
+    }
+
+    /// Gradient `[n, d]` of the cross-entropy of row i to `class[i]` with respect to row i.
+    pub fn loss_input_grad(
+        &self,
+        inputs: ArrayView2<'_, f32>,
+        class: &[usize],
+    ) -> Result<Array2<f32>> {
+        self.check_classes(&inputs, class)?;
+        self.pull(inputs, |row, logits, grad| grad.copy_from_slice(&slope(logits, class[row])))
+    }
+
+    /// Gradient `[n, classes * h]` of the cross-entropy of row i to `class[i]` with respect to the
+    /// weights of the last layer, h weights of the first class first.
+    pub fn last_layer_grad(
+        &self,
+        inputs: ArrayView2<'_, f32>,
+        class: &[usize],
+    ) -> Result<Array2<f32>> {
+        self.check_classes(&inputs, class)?;
+        let (features, logits) = (self.features(inputs)?, self.logits(inputs)?);
+        let width = features.ncols();
+        let mut out = Array2::zeros((features.nrows(), self.classes * width));
+        for (i, mut row) in out.rows_mut().into_iter().enumerate() {
+            let slope = slope(&logits.row(i).to_vec(), class[i]);
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = slope[j / width] * features[[i, j % width]];
+            }
+        }
+        Ok(out)
+    }
+
+    fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    fn params(&self) -> &[Tensor] {
+        &self.params
+    }
+
+    /// Replaces parameter `i`; clones keep the old one.
+    fn set_param(&mut self, i: usize, values: &[f32]) -> Result<()> {
+        let old = &self.params[i];
+        self.params[i] = Tensor::from_slice(values, old.shape(), old.device()).map_err(engine)?;
+        Ok(())
+    }
+
+    /// The rows at `index` where the model runs, `[index, d]`.
+    fn rows_tensor(&self, inputs: ArrayView2<'_, f32>, index: &[usize]) -> Result<Tensor> {
+        let mut values: Vec<f32> = Vec::with_capacity(index.len() * inputs.ncols());
+        for &i in index {
+            values.extend(inputs.row(i));
+        }
+        tensor(values, &[index.len(), inputs.ncols()], self.params[0].device())
+    }
+
+    /// Cuts inputs `[n, d]` into pieces that fit.
+    fn chunks<'a>(
+        &'a self,
+        inputs: ArrayView2<'a, f32>,
+    ) -> Result<impl Iterator<Item = Result<Chunk>> + 'a> {
+        let (n, d) = inputs.dim();
+        expect_shape("model inputs", &[n, d], &[n, self.shape.len()])?;
+        let widest = self.layers.iter().map(Layer::width).max().unwrap_or(1);
+        let size = (CHUNK_NUMBERS / widest).clamp(FEWEST_ROWS, CHUNK_ROWS);
+        Ok((0..n).step_by(size).map(move |start| {
+            let rows = size.min(n - start);
+            let mut values: Vec<f32> = Vec::with_capacity(rows.max(FEWEST_ROWS) * d);
+            values.extend(inputs.slice_axis(Axis(0), (start..start + rows).into()));
+            values.resize(rows.max(FEWEST_ROWS) * d, 0.0);
+            let inputs = tensor(values, &[rows.max(FEWEST_ROWS), d], self.params[0].device())?;
+            Ok(Chunk { start, rows, inputs })
+        }))
+    }
+
+    /// Outputs `[n, width]` of the first layers.
+    fn outputs(
+        &self,
+        layers: &[Layer],
+        width: usize,
+        inputs: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>> {
+        let mut out = Vec::with_capacity(inputs.nrows() * width);
+        for chunk in self.chunks(inputs)? {
+            let chunk = chunk?;
+            let y = forward(layers, &self.params, &chunk.inputs)?;
+            with_slice::<f32, _>(&y, |y| out.extend_from_slice(&y[..chunk.rows * width]))?;
+        }
+        Array2::from_shape_vec((inputs.nrows(), width), out)
+            .map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// Gradient `[n, d]` of a scalar per row, whose gradient in the logits `f(row, logits, gradient)`
+    /// fills in.
+    fn pull(
+        &self,
+        inputs: ArrayView2<'_, f32>,
+        mut f: impl FnMut(usize, &[f32], &mut [f32]),
+    ) -> Result<Array2<f32>> {
+        let (n, d, c) = (inputs.nrows(), self.shape.len(), self.classes);
+        let mut out = Vec::with_capacity(n * d);
+        for chunk in self.chunks(inputs)? {
+            let chunk = chunk?;
+            let (logits, kept) = trace(&self.layers, &self.params, &chunk.inputs)?;
+            let mut grad = vec![0.0; logits.elem_count()];
+            with_slice::<f32, _>(&logits, |logits| {
+                let rows = logits.chunks_exact(c).zip(grad.chunks_exact_mut(c)).take(chunk.rows);
+                rows.enumerate().for_each(|(i, (z, g))| f(chunk.start + i, z, g));
+            })?;
+            let grad = tensor(grad, logits.dims(), logits.device())?;
+            let grads = backward(&self.layers, &self.params, &kept, grad, Wanted::Input)?;
+            let grad = grads.input.expect("input gradients were asked for");
+            with_slice::<f32, _>(&grad, |g| out.extend_from_slice(&g[..chunk.rows * d]))?;
+        }
+        Array2::from_shape_vec((n, d), out).map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    fn check_classes(&self, inputs: &ArrayView2<'_, f32>, class: &[usize]) -> Result<()> {
+        expect_shape("classes of rows", &[class.len()], &[inputs.nrows()])?;
+        loss::hard_label::check(class, self.classes)
     }
 }
 
-/// Trains `model` on `lesson`. Same seed, same device, same build: same weights, at any thread count.
-pub fn fit(
-    model: Model,
-    lesson: &Lesson,
-    loss: Loss,
-    recipe: &Recipe,
-    seed: Seed,
-) -> Result<Fitted> {
-    let _ = (model, lesson, loss, recipe, seed);
-    unimplemented!()
+/// Gradient of the cross-entropy to `class` with respect to the logits: softmax minus one at the
+/// class.
+fn slope(logits: &[f32], class: usize) -> Vec<f32> {
+    let wide = Array2::from_shape_fn((1, logits.len()), |(_, j)| f64::from(logits[j]));
+    let mut slope: Vec<f32> = loss::softmax(wide.view()).iter().map(|&p| p as f32).collect();
+    slope[class] -= 1.0;
+    slope
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Training on toy problems.
+
+use super::*;
+use crate::model::{Arch, Device, InputShape};
+use crate::oracle::argmax;
+use crate::seed::normal;
+use ndarray::Axis;
+
+/// Two interleaved rings, not separable by a line.
+fn rings(n: usize) -> (Array2<f32>, Vec<usize>) {
+    let mut rng = Seed::new(4).rng();
+    let labels: Vec<usize> = (0..n).map(|i| i % 2).collect();
+    let mut x = Array2::zeros((n, 2));
+    for (mut row, &label) in x.rows_mut().into_iter().zip(&labels) {
+        let (a, b) = (normal(&mut rng), normal(&mut rng));
+        let radius = (1.0 + label as f64) / libm::sqrt(a * a + b * b);
+        row[0] = (a * radius) as f32;
+        row[1] = (b * radius) as f32;
+    }
+    (x, labels)
+}
+
+fn lesson(n: usize) -> Lesson {
+    let (inputs, labels) = rings(n);
+    Lesson { inputs, targets: Targets::Labels(labels) }
+}
+
+fn fresh(arch: &Arch) -> Model {
+    Model::init(arch, InputShape::Flat(2), 2, Device::Cpu, Seed::new(1)).unwrap()
+}
+
+fn mlp() -> Model {
+    fresh(&Arch::Mlp { hidden: vec![16, 16] })
+}
+
+fn train(recipe: &Recipe, seed: u64) -> Result<Fitted> {
+    fit(mlp(), &lesson(200), Loss::HardLabel, recipe, Seed::new(seed))
+}
+
+fn accuracy(model: &Model) -> f64 {
+    let (x, labels) = rings(400);
+    let logits = model.logits(x.view()).unwrap();
+    let right = logits.rows().into_iter().zip(labels).filter(|(r, l)| argmax(r.iter()) == *l);
+    right.count() as f64 / 400.0
+}
+
+#[test]
+fn an_mlp_learns_what_no_line_separates() {
+    let fitted = train(&Recipe::default(), 2).unwrap();
+    assert!(accuracy(&fitted.last) > 0.97 && accuracy(&fitted.selected) > 0.97);
+    assert_eq!(fitted.steps, 300);
+    let parameters = fitted.last.parameters() as f64;
+    assert_eq!(fitted.flops, 6.0 * parameters * 32.0 * 300.0);
+    let sgd = Optimizer::Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.0 };
+    let fitted = train(&Recipe { optimizer: sgd, ..Recipe::default() }, 2).unwrap();
+    assert!(accuracy(&fitted.last) > 0.97);
+}
+
+#[test]
+fn a_student_of_probabilities_or_top_k_answers_learns_too() {
+    let teacher = train(&Recipe::default(), 2).unwrap().last;
+    let (inputs, _) = rings(200);
+    let probs = teacher.probs(inputs.view()).unwrap();
+    let ids = probs.map_axis(Axis(1), |p| argmax(p.iter())).insert_axis(Axis(1));
+    let top = probs.map_axis(Axis(1), |p| p[argmax(p.iter())]).insert_axis(Axis(1));
+    let top = crate::oracle::TopK { classes: 2, ids, probs: top };
+    let soft = Loss::SoftLabel { temperature: 2.0, eps: 1e-8 };
+    for (targets, loss) in [(Targets::Probs(probs), soft), (Targets::Bucket(top), Loss::Bucket)] {
+        let lesson = Lesson { inputs: inputs.clone(), targets };
+        let fitted = fit(mlp(), &lesson, loss, &Recipe::default(), Seed::new(3)).unwrap();
+        assert!(accuracy(&fitted.last) > 0.97);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_does_not() {
+    let hash = |seed| train(&Recipe::default(), seed).unwrap().last.weights_hash().unwrap();
+    assert_eq!(hash(1), hash(1));
+    assert_ne!(hash(1), hash(2));
+}
+
+#[test]
+fn training_moves_every_parameter_of_every_network() {
+    let shape = InputShape::Image { c: 1, h: 8, w: 8 };
+    let mut rng = Seed::new(8).rng();
+    let inputs = Array2::from_shape_fn((40, 64), |_| normal(&mut rng) as f32);
+    let targets = Targets::Labels((0..40).map(|i| i % 3).collect());
+    let lesson = Lesson { inputs, targets };
+    for arch in Arch::examples() {
+        let before = Model::init(&arch, shape, 3, Device::Cpu, Seed::new(1)).unwrap();
+        let recipe = Recipe { steps: 2, ..Recipe::default() };
+        let fitted = fit(before.clone(), &lesson, Loss::HardLabel, &recipe, Seed::new(1)).unwrap();
+        let pairs = before.weights().unwrap().into_iter().zip(fitted.last.weights().unwrap());
+        for ((name, _, old), (_, _, new)) in pairs {
+            assert_ne!(old, new, "{name} of {arch:?} did not move");
+        }
+    }
+}
+
+#[test]
+fn an_absurd_learning_rate_ends_as_diverged_with_step_and_loss() {
+    let adamw = Optimizer::AdamW { lr: 1e30, weight_decay: 0.0 };
+    let sgd = Optimizer::Sgd { lr: 1e30, momentum: 0.0, weight_decay: 0.0 };
+    let archs = [Arch::Logistic {}, Arch::Mlp { hidden: vec![16, 16] }];
+    for (optimizer, arch) in
+        [&adamw, &sgd].into_iter().flat_map(|o| archs.iter().map(move |a| (o, a)))
+    {
+        for steps in [1, 300] {
+            let recipe = Recipe { optimizer: optimizer.clone(), steps, ..Recipe::default() };
+            let result = fit(fresh(arch), &lesson(64), Loss::HardLabel, &recipe, Seed::new(1));
+            let Err(Error::Diverged { step, last_loss }) = result else {
+                panic!("{arch:?}, {optimizer:?} did not diverge");
+            };
+            assert!(step <= 3 && last_loss.is_some_and(|l| l < 10.0), "{step}, {last_loss:?}");
+        }
+    }
+}
+
+#[test]
+fn selected_is_the_best_on_held_back_rows_and_patience_stops() {
+    let optimizer = Optimizer::AdamW { lr: 0.3, weight_decay: 0.0 };
+    let recipe = Recipe { optimizer, patience: 2, check_every: 5, steps: 500, ..Recipe::default() };
+    let fitted = train(&recipe, 1).unwrap();
+    assert!(fitted.steps < 500 && fitted.steps % 5 == 0, "{}", fitted.steps);
+    assert_ne!(fitted.last.weights_hash().unwrap(), fitted.selected.weights_hash().unwrap());
+}
+
+#[test]
+fn without_validation_rows_selected_is_last() {
+    for (rows, validation) in [(9, 0.5), (200, 0.0), (1, 0.1)] {
+        let recipe = Recipe { validation, steps: 7, ..Recipe::default() };
+        let fitted = fit(mlp(), &lesson(rows), Loss::HardLabel, &recipe, Seed::new(1)).unwrap();
+        assert_eq!(fitted.last.weights_hash().unwrap(), fitted.selected.weights_hash().unwrap());
+        let batch = rows.min(32) as f64;
+        assert_eq!(fitted.flops, 6.0 * fitted.last.parameters() as f64 * batch * 7.0);
+    }
+}
+
+#[test]
+fn held_back_rows_are_disjoint_from_trained_ones() {
+    let (mut train, held) = split(50, 0.1, Seed::new(1));
+    assert_eq!((train.len(), held.len()), (45, 5));
+    train.extend(held);
+    train.sort_unstable();
+    assert_eq!(train, (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_epoch_holds_each_row_once_in_an_order_of_its_own() {
+    let mut order = Order::new(vec![3, 5, 7, 9, 11], Seed::new(1));
+    let rows: Vec<usize> = (0..5).flat_map(|_| order.take(2)).collect();
+    let (mut first, mut second) = (rows[..5].to_vec(), rows[5..].to_vec());
+    assert_ne!(first, second);
+    first.sort_unstable();
+    second.sort_unstable();
+    assert_eq!((first, second), (vec![3, 5, 7, 9, 11], vec![3, 5, 7, 9, 11]));
+}
+
+#[test]
+fn lessons_and_recipes_that_cannot_work_are_refused() {
+    let run = |lesson: &Lesson, recipe: &Recipe| {
+        fit(mlp(), lesson, Loss::HardLabel, recipe, Seed::new(1)).err().unwrap().to_string()
+    };
+    let good = Recipe::default();
+    let mut holed = lesson(5);
+    holed.inputs[[2, 1]] = f32::NAN;
+    let mut short = lesson(5);
+    short.targets = Targets::Labels(vec![0]);
+    let cases = [
+        (run(&lesson(0), &good), "rows of a lesson: found 0"),
+        (run(&holed, &good), "row 2, column 1: found NaN"),
+        (run(&short, &good), "lesson targets: expected shape [5], got [1]"),
+        (run(&lesson(5), &Recipe { batch: 0, ..good.clone() }), "training.batch: found 0"),
+        (run(&lesson(5), &Recipe { validation: 0.6, ..good }), "training.validation: found 0.6"),
+    ];
+    for (message, expected) in cases {
+        assert!(message.contains(expected), "{message}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Losses against reference vectors and published slips.
+
+use super::*;
+use ndarray::{arr2, concatenate};
+use serde_json::Value;
+
+const VECTORS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/losses.json"));
+
+fn rows<T>(value: &Value, f: impl Fn(&Value) -> T) -> Array2<T> {
+    let rows = value.as_array().unwrap();
+    let flat: Vec<T> = rows.iter().flat_map(|r| r.as_array().unwrap()).map(f).collect();
+    Array2::from_shape_vec((rows.len(), flat.len() / rows.len()), flat).unwrap()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+fn labels(value: &Value) -> Vec<usize> {
+    value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
+}
+
+fn kd(input: &Value, logits: &Array2<f64>) -> (f64, Array2<f64>) {
+    let probs = softmax(rows(&input["teacher_logits"], number).view());
+    let tempered = soft_label::Tempered::new(probs.view(), number(&input["T"]), 1e-300).unwrap();
+    tempered.loss(logits.view())
+}
+
+/// Methods of the file that our losses compute.
+const OURS: [&str; 6] = ["ce", "soft_ce", "kd", "kd_probs", "kd_total", "topk_tail"];
+
+/// What our losses give for a case, or none for a method that is not ours.
+fn ours(method: &str, input: &Value) -> Option<(f64, Array2<f64>)> {
+    if !OURS.contains(&method) {
+        return None;
+    }
+    let logits = rows(&input["student_logits"], number);
+    Some(match method {
+        "ce" => hard_label::loss(logits.view(), &labels(&input["labels"])),
+        "soft_ce" => cross_entropy(logits.view(), rows(&input["targets"], number).view()),
+        "kd" => kd(input, &logits),
+        "kd_probs" => {
+            let probs = rows(&input["teacher_probs"], number);
+            let (t, eps) = (number(&input["T"]), number(&input["eps"]));
+            soft_label::Tempered::new(probs.view(), t, eps).unwrap().loss(logits.view())
+        }
+        "kd_total" => {
+            let (soft, soft_grad) = kd(input, &logits);
+            let (hard, hard_grad) = hard_label::loss(logits.view(), &labels(&input["labels"]));
+            let (a, b) = (number(&input["w_ce"]), number(&input["w_kd"]));
+            (a * hard + b * soft, hard_grad * a + soft_grad * b)
+        }
+        "topk_tail" => {
+            let ids = rows(&input["ids"], |v| v.as_u64().unwrap() as usize);
+            let probs = rows(&input["logprobs"], |v| libm::exp(number(v)));
+            let classes = input["vocab"].as_u64().unwrap() as usize;
+            let top = TopK { classes, ids, probs };
+            bucket::check(&top, classes).unwrap();
+            bucket::loss(logits.view(), &top)
+        }
+        other => panic!("{other} is listed but not computed"),
+    })
+}
+
+#[test]
+fn losses_and_gradients_match_the_reference_vectors() {
+    let file: Value = serde_json::from_str(VECTORS).unwrap();
+    let mut checked = 0;
+    for case in file["cases"].as_array().unwrap() {
+        let method = case["method"].as_str().unwrap();
+        let Some((loss, grad)) = ours(method, &case["input"]) else { continue };
+        let expected = match method {
+            "topk_tail" => &case["expected"]["bucket"],
+            _ => &case["expected"],
+        };
+        let (abs, rel) = (number(&case["tolerance"]["abs"]), number(&case["tolerance"]["rel"]));
+        let pass =
+            |found: f64, expected: f64| (found - expected).abs() <= abs + rel * expected.abs();
+        let id = &case["id"];
+        let expected_loss = number(&expected["loss"]);
+        assert!(pass(loss, expected_loss), "{id}: {loss}, expected {expected_loss}");
+        for (found, expected) in grad.iter().zip(&rows(&expected["grad"], number)) {
+            assert!(pass(*found, *expected), "{id}: gradient {found}, expected {expected}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 4 + 4 + 10 + 2 + 2 + 7);
+}
+
+fn soft(teacher: &Array2<f64>, student: &Array2<f64>, t: f64) -> f64 {
+    let probs = softmax(teacher.view());
+    soft_label::Tempered::new(probs.view(), t, 1e-300).unwrap().loss(student.view()).0
+}
+
+#[test]
+fn the_soft_loss_does_not_fade_as_the_temperature_grows() {
+    let (student, teacher) = (arr2(&[[1., 2., 3.]]), arr2(&[[3., 2., 1.]]));
+    for (t, expected) in [(1., 1.150421), (2., 1.280627), (4., 1.319630), (1e4, 1.333333)] {
+        let found = soft(&teacher, &student, t);
+        assert!((found - expected).abs() < 1e-6, "T {t}: {found}");
+    }
+}
+
+#[test]
+fn the_mean_is_over_rows_and_not_over_elements() {
+    let (student, teacher) = (arr2(&[[1., 2., 3.]]), arr2(&[[3., 2., 1.]]));
+    let once = soft(&teacher, &student, 1.0);
+    let eight = |row: &Array2<f64>| concatenate(Axis(0), &[row.view(); 8]).unwrap();
+    assert!((soft(&eight(&teacher), &eight(&student), 1.0) - once).abs() < 1e-12);
+    let padded = |row: &Array2<f64>| {
+        concatenate(Axis(1), &[row.view(), Array2::from_elem((1, 5), -60.0).view()]).unwrap()
+    };
+    assert!((soft(&padded(&teacher), &padded(&student), 1.0) - once).abs() < 1e-12);
+}
+
+#[test]
+fn nearly_equal_rows_do_not_give_a_negative_divergence() {
+    // The teacher keeps the upper 16 of 32 bits, as bfloat16 does.
+    let student =
+        Array2::from_shape_fn((20, 5000), |(i, j)| ((i * 31 + j * 17) % 101) as f64 / 9.0);
+    let teacher = student.mapv(|z| f64::from(f32::from_bits((z as f32).to_bits() & 0xffff_0000)));
+    let loss = soft(&teacher, &student, 1.0);
+    assert!(loss > 0.0 && loss < 1e-2, "{loss}");
+}
+
+#[test]
+fn a_bucket_of_rounded_probabilities_is_scaled_to_one() {
+    let top = TopK { classes: 3, ids: arr2(&[[0, 1]]), probs: arr2(&[[0.7, 0.4]]) };
+    let (loss, grad) = bucket::loss(arr2(&[[0.1, 0.2, 0.3]]).view(), &top);
+    assert!(loss.is_finite() && grad.sum().abs() < 1e-12);
+}
+
+#[test]
+fn targets_that_do_not_fit_are_refused() {
+    let top = |ids, probs| Targets::Bucket(TopK { classes: 3, ids, probs });
+    let soft = Loss::SoftLabel { temperature: 1.0, eps: 1e-8 };
+    let cold = Loss::SoftLabel { temperature: 0.0, eps: 1e-8 };
+    let cases = [
+        (Targets::Labels(vec![0, 3]), Loss::HardLabel, "label of row 1: found 3"),
+        (Targets::Labels(vec![0]), soft, "targets of a lesson: found labels"),
+        (Targets::Probs(arr2(&[[0.5, 0.5]])), soft, "expected shape [1, 3], got [1, 2]"),
+        (Targets::Probs(arr2(&[[0.5, f64::NAN, 0.5]])), soft, "row 0: found NaN"),
+        (Targets::Probs(arr2(&[[0.5, 0.2, 0.3]])), cold, "temperature"),
+        (top(arr2(&[[1, 1]]), arr2(&[[0.5, 0.5]])), Loss::Bucket, "found [1, 1]"),
+        (top(arr2(&[[1, 3]]), arr2(&[[0.5, 0.5]])), Loss::Bucket, "below 3"),
+        (top(arr2(&[[1, 2]]), arr2(&[[0.5]])), Loss::Bucket, "expected shape [1, 2]"),
+    ];
+    for (targets, loss, expected) in cases {
+        let message = Goal::new(&targets, loss, 3).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}

@@ -1,0 +1,106 @@
+//! The face of the room: arrays in, arrays out.
+
+use super::*;
+use ndarray::Slice;
+
+const DIGITS: InputShape = InputShape::Image { c: 1, h: 8, w: 8 };
+
+fn inputs(n: usize, d: usize) -> Array2<f32> {
+    let mut rng = Seed::new(9).rng();
+    Array2::from_shape_fn((n, d), |_| crate::seed::normal(&mut rng) as f32)
+}
+
+fn models() -> impl Iterator<Item = Model> {
+    let wide = InputShape::Flat(784);
+    let init =
+        |arch: &Arch, shape| Model::init(arch, shape, 10, Device::Cpu, Seed::new(1)).unwrap();
+    let flat = Arch::Mlp { hidden: vec![100, 30] };
+    Arch::examples().into_iter().map(move |a| init(&a, DIGITS)).chain([init(&flat, wide)])
+}
+
+#[test]
+fn a_row_is_answered_alike_in_any_company() {
+    for model in models() {
+        let x = inputs(300, model.shape().len());
+        let last = |size: usize| Slice::from(300 - size..);
+        let all = model.logits(x.view()).unwrap();
+        for size in [1, 2, 3, 63, 64, 65, 71, 72, 73, 100, 129] {
+            let part = model.logits(x.slice_axis(Axis(0), last(size))).unwrap();
+            assert_eq!(part, all.slice_axis(Axis(0), last(size)), "{:?} in {size}", model.arch());
+        }
+    }
+}
+
+#[test]
+fn probabilities_are_the_softmax_and_sum_to_one() {
+    for model in models() {
+        let x = inputs(5, model.shape().len());
+        let probs = model.probs(x.view()).unwrap();
+        assert!(probs.sum_axis(Axis(1)).iter().all(|s| (s - 1.0).abs() < 1e-12));
+        assert!(model.probs(inputs(0, x.ncols()).view()).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn input_gradients_agree_with_differences_of_logits_and_losses() {
+    for model in models() {
+        let x = inputs(3, model.shape().len());
+        let class = [2, 0, 9];
+        let logit = model.input_grad(x.view(), &class).unwrap();
+        let loss = model.loss_input_grad(x.view(), &class).unwrap();
+        let value = |x: &Array2<f32>| {
+            let z = model.logits(x.view()).unwrap().mapv(f64::from);
+            let sum: f64 = (0..3).map(|i| z[[i, class[i]]]).sum();
+            (sum, 3.0 * loss::hard_label::loss(z.view(), &class).0)
+        };
+        for (i, j) in [(0, 9), (1, 20), (2, 35)] {
+            let moved = |h: f32| {
+                let mut x = x.clone();
+                x[[i, j]] += h;
+                value(&x)
+            };
+            let (up, down) = (moved(1e-3), moved(-1e-3));
+            for (grad, up, down) in [(&logit, up.0, down.0), (&loss, up.1, down.1)] {
+                let expected = (up - down) / 2e-3;
+                let found = f64::from(grad[[i, j]]);
+                assert!((found - expected).abs() < 3e-3, "{found}, expected {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_are_the_last_layer_applied_to_the_features() {
+    for model in models() {
+        let x = inputs(4, model.shape().len());
+        let weights = model.weights().unwrap();
+        let [.., (_, shape, weight), (_, _, bias)] = &weights[..] else { panic!("two layers") };
+        let weight = Array2::from_shape_vec((shape[0], shape[1]), weight.clone()).unwrap();
+        let features = model.features(x.view()).unwrap();
+        let expected = features.dot(&weight) + &ndarray::Array1::from(bias.clone());
+        let difference = model.logits(x.view()).unwrap() - expected;
+        assert!(difference.iter().all(|d| d.abs() < 1e-5));
+        let grad = model.last_layer_grad(x.view(), &[0, 1, 2, 3]).unwrap();
+        assert_eq!(grad.dim(), (4, 10 * features.ncols()));
+    }
+}
+
+#[test]
+fn the_hash_follows_the_weights() {
+    let make = |seed| {
+        let arch = Arch::Mlp { hidden: vec![4] };
+        Model::init(&arch, InputShape::Flat(3), 2, Device::Cpu, Seed::new(seed)).unwrap()
+    };
+    assert_eq!(make(1).weights_hash().unwrap(), make(1).weights_hash().unwrap());
+    assert_ne!(make(1).weights_hash().unwrap(), make(2).weights_hash().unwrap());
+    assert_eq!(make(1).parameters(), 3 * 4 + 4 + 4 * 2 + 2);
+}
+
+#[test]
+fn wrong_shapes_and_classes_are_refused() {
+    let model = models().next().unwrap();
+    let error = model.logits(inputs(2, 63).view()).unwrap_err();
+    assert_eq!(error.to_string(), "model inputs: expected shape [2, 64], got [2, 63]");
+    assert!(model.input_grad(inputs(2, 64).view(), &[0]).is_err());
+    assert!(model.input_grad(inputs(2, 64).view(), &[0, 10]).is_err());
+}
