@@ -95,7 +95,7 @@ mod tests {
         for case in all {
             let (beta, gamma) =
                 (case["input"]["beta"].as_f64().unwrap(), case["input"]["gamma"].as_f64().unwrap());
-            let layer = Params { beta, gamma }.build().unwrap();
+            let layer = ReverseSigmoid { beta, gamma };
             let clean = numbers(&case["input"]["probs"]);
             let mut got = vec![0.0; clean.len()];
             layer.row(&clean, &mut got);

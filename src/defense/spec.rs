@@ -143,6 +143,8 @@ impl DefenseSpec {
                 Promise { keeps_top1: false, deterministic: !p.fresh, stateful: p.fresh, ..base }
             }
             Self::RateLimit(_) => Promise { l1_bound: 0.0, stateful: true, refuses: true, ..base },
+            // Not monotone near 0 and 1, where gamma beta / (p (1 - p)) exceeds 1.
+            Self::ReverseSigmoid(_) => Promise { keeps_top1: false, ..base },
             _ => base,
         }
     }
