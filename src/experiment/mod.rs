@@ -12,8 +12,13 @@ mod measure;
 pub mod plan;
 pub mod provenance;
 pub mod record;
+<<<<<<< HEAD
 pub mod run;
 mod session;
 pub mod spec;
 pub mod sweep;
 pub mod world;
+=======
+
+pub mod config;
+>>>>>>> config

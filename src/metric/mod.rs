@@ -1,6 +1,26 @@
 //! Pure scores with unit, direction and uncertainty. No model, no file, no clock.
 
+mod catalog;
+mod classify;
+mod curve;
+mod interval;
+mod recovered;
+mod special;
+mod strongest;
+
 use serde::{Deserialize, Serialize};
+
+pub use catalog::{CATALOG, MetricCard};
+pub use classify::{
+    accuracy, agreement, agreement_on_errors, ece, ece_of, floor_accuracy, kl_teacher_student,
+};
+pub use curve::{Reached, auc_log_budget, budget_at, budget_at_half, monotone};
+pub use interval::{
+    Estimate, bootstrap_mean, holm, mean_ci, nadeau_bengio_ci, paired_ci, two_level_bootstrap,
+    variance, wilson,
+};
+pub use recovered::{Fieller, Recovered, recovered, recovered_independent};
+pub use strongest::{CrossFit, cross_fitted, dc, de, headline};
 
 /// Which direction of a score is better for the one whom it describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,3 +44,6 @@ pub struct Score {
     /// Direction.
     pub better: Better,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Intervals and tests. The unit is the seed unless said otherwise.
+
+use super::special::{normal_quantile, t_quantile, t_two_sided};
+use crate::seed::{Seed, below};
+
+/// A mean with its interval; none with fewer than two values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Number of values.
+    pub n: usize,
+    /// Their mean; NaN without values.
+    pub mean: f64,
+    /// Standard deviation, n - 1 in the denominator.
+    pub sd: Option<f64>,
+    /// Lower end.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Two-sided p-value of mean 0.
+    pub p: Option<f64>,
+}
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
+}
+
+/// Sample variance, n - 1 in the denominator; 0 for fewer than two values.
+pub fn variance(x: &[f64]) -> f64 {
+    if x.len() < 2 {
+        return 0.0;
+    }
+    let m = mean(x);
+    x.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / (x.len() - 1) as f64
+}
+
+/// Mean with a Student t interval at `level`, such as 0.95.
+pub fn mean_ci(x: &[f64], level: f64) -> Estimate {
+    let scale = 1.0 / x.len().max(1) as f64;
+    with_scale(x, level, scale)
+}
+
+/// The interval of Nadeau and Bengio 2003 (equation 6) for means over resampled splits: variance
+/// (1/n + n_test/n_train) s^2, because resampled training sets overlap.
+pub fn nadeau_bengio_ci(x: &[f64], train: usize, test: usize, level: f64) -> Estimate {
+    let scale = 1.0 / x.len().max(1) as f64 + test as f64 / train.max(1) as f64;
+    with_scale(x, level, scale)
+}
+
+fn with_scale(x: &[f64], level: f64, scale: f64) -> Estimate {
+    let n = x.len();
+    let m = mean(x);
+    if n < 2 {
+        return Estimate { n, mean: m, sd: None, low: None, high: None, p: None };
+    }
+    let s2 = variance(x);
+    let se = (s2 * scale).sqrt();
+    let df = (n - 1) as f64;
+    let half = t_quantile(0.5 + level / 2.0, df) * se;
+    let p = if se > 0.0 { t_two_sided(m / se, df) } else { f64::from(u8::from(m == 0.0)) };
+    Estimate { n, mean: m, sd: Some(s2.sqrt()), low: Some(m - half), high: Some(m + half), p: Some(p) }
+}
+
+/// Mean of a - b over pairs, with t interval and p-value. Values beyond the shorter list are left out.
+pub fn paired_ci(a: &[f64], b: &[f64], level: f64) -> Estimate {
+    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    mean_ci(&differences, level)
+}
+
+/// Wilson's score interval of a share (Wilson 1927), without continuity correction.
+pub fn wilson(successes: u64, n: u64, level: f64) -> (f64, f64) {
+    let z = normal_quantile(0.5 + level / 2.0);
+    let (n, p) = (n as f64, successes as f64 / n as f64);
+    let centre = p + z * z / (2.0 * n);
+    let half = z * ((p * (1.0 - p) + z * z / (4.0 * n)) / n).sqrt();
+    let scale = 1.0 + z * z / n;
+    ((centre - half) / scale, (centre + half) / scale)
+}
+
+/// Holm's step-down adjusted p-values (Holm 1979), in the order given.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]).then(a.cmp(&b)));
+    let mut adjusted = vec![0.0; p.len()];
+    let mut running: f64 = 0.0;
+    for (rank, &i) in order.iter().enumerate() {
+        running = running.max((p.len() - rank) as f64 * p[i]).min(1.0);
+        adjusted[i] = running;
+    }
+    adjusted
+}
+
+/// Quantile `q` of resampled values: the smallest whose cumulative share reaches `q`.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let rank = (q * sorted.len() as f64).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+/// Percentile bootstrap of the mean (Efron 1979) at quantiles `q`.
+pub fn bootstrap_mean(x: &[f64], q: &[f64], resamples: usize, seed: Seed) -> Vec<f64> {
+    let mut rng = seed.rng();
+    let mut means: Vec<f64> = (0..resamples)
+        .map(|_| (0..x.len()).map(|_| x[below(&mut rng, x.len())]).sum::<f64>() / x.len() as f64)
+        .collect();
+    means.sort_by(f64::total_cmp);
+    q.iter().map(|&q| quantile(&means, q)).collect()
+}
+
+/// Two-level bootstrap interval of a mean of items over seeds: seeds are resampled, then items, the
+/// same items for every seed. `items[s][i]` is item i under seed s; all rows are of one length.
+pub fn two_level_bootstrap(items: &[Vec<f64>], level: f64, resamples: usize, seed: Seed) -> Option<(f64, f64)> {
+    let n = items.first()?.len();
+    if n == 0 || items.iter().any(|row| row.len() != n) {
+        return None;
+    }
+    let mut rng = seed.rng();
+    let mut means = Vec::with_capacity(resamples);
+    let mut weight = vec![0.0; n];
+    for _ in 0..resamples {
+        weight.fill(0.0);
+        (0..n).for_each(|_| weight[below(&mut rng, n)] += 1.0);
+        let total: f64 = (0..items.len())
+            .map(|_| {
+                let row = &items[below(&mut rng, items.len())];
+                row.iter().zip(&weight).map(|(x, w)| x * w).sum::<f64>()
+            })
+            .sum();
+        means.push(total / (n * items.len()) as f64);
+    }
+    means.sort_by(f64::total_cmp);
+    Some((quantile(&means, (1.0 - level) / 2.0), quantile(&means, (1.0 + level) / 2.0)))
+}

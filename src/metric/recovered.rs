@@ -1,0 +1,82 @@
+//! The share of a teacher's skill above a floor that a student recovered: R = (S - B) / (T - B).
+
+use super::interval::variance;
+use super::special::t_quantile;
+
+/// Shape of a Fieller set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fieller {
+    /// All values between the two.
+    Interval { low: f64, high: f64 },
+    /// All values but those between the two.
+    Complement { low: f64, high: f64 },
+    /// Every value: the data say nothing.
+    All,
+}
+
+/// A recovered share over seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovered {
+    /// Number of seeds.
+    pub n: usize,
+    /// Ratio of seed means; none where teacher and floor are equal.
+    pub value: Option<f64>,
+    /// Lower end of the Fieller interval, if it is one.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Teacher and floor are at least four standard errors apart.
+    pub identified: bool,
+}
+
+/// Fieller's set (Fieller 1954) for S' / T' with variances and covariance of the two means, at
+/// quantile `q`: all rho with (s - rho t)^2 <= q^2 (vs - 2 rho c + rho^2 vt).
+fn fieller(s: f64, t: f64, vs: f64, vt: f64, c: f64, q: f64) -> Fieller {
+    let q2 = q * q;
+    let (a, b, d) = (t * t - q2 * vt, s * t - q2 * c, s * s - q2 * vs);
+    let under = b * b - a * d;
+    if a > 0.0 {
+        let root = under.max(0.0).sqrt();
+        return Fieller::Interval { low: (b - root) / a, high: (b + root) / a };
+    }
+    if under <= 0.0 || a == 0.0 {
+        return Fieller::All;
+    }
+    let root = under.sqrt();
+    Fieller::Complement { low: (b + root) / a, high: (b - root) / a }
+}
+
+/// Value, variance by the delta method, Fieller set and identification from three independent means
+/// with standard errors, at normal quantile `z`.
+pub fn recovered_independent(s: (f64, f64), t: (f64, f64), b: (f64, f64), z: f64) -> (f64, f64, Fieller, bool) {
+    let gap = t.0 - b.0;
+    let r = (s.0 - b.0) / gap;
+    let (vs, vt, vb) = (s.1 * s.1, t.1 * t.1, b.1 * b.1);
+    let delta = (vs + r * r * vt + (1.0 - r) * (1.0 - r) * vb) / (gap * gap);
+    let set = fieller(s.0 - b.0, gap, vs + vb, vt + vb, vb, z);
+    (r, delta, set, gap.abs() >= 4.0 * (vt + vb).sqrt())
+}
+
+/// Ratio of seed means with the Fieller interval of the joint per-seed covariance and t quantiles, at
+/// 95 %. Each triple is (student, teacher, floor) of one seed.
+pub fn recovered(seeds: &[(f64, f64, f64)]) -> Recovered {
+    let n = seeds.len();
+    let tops: Vec<f64> = seeds.iter().map(|(s, _, b)| s - b).collect();
+    let gaps: Vec<f64> = seeds.iter().map(|(_, t, b)| t - b).collect();
+    let scale = 1.0 / n.max(1) as f64;
+    let (top, gap) = (tops.iter().sum::<f64>() * scale, gaps.iter().sum::<f64>() * scale);
+    let value = (n > 0 && gap != 0.0).then(|| top / gap);
+    if n < 2 {
+        return Recovered { n, value, low: None, high: None, identified: value.is_some() };
+    }
+    let covariance = tops.iter().zip(&gaps).map(|(a, b)| (a - top) * (b - gap)).sum::<f64>() / (n - 1) as f64;
+    let (vs, vt) = (variance(&tops) * scale, variance(&gaps) * scale);
+    let identified = gap.abs() >= 4.0 * vt.sqrt() && gap != 0.0;
+    let q = t_quantile(0.975, (n - 1) as f64);
+    match fieller(top, gap, vs, vt, covariance * scale, q) {
+        Fieller::Interval { low, high } if identified => {
+            Recovered { n, value, low: Some(low), high: Some(high), identified }
+        }
+        _ => Recovered { n, value, low: None, high: None, identified },
+    }
+}

@@ -1,0 +1,172 @@
+use serde_json::Value;
+
+use super::special::normal_quantile;
+use super::*;
+use crate::seed::Seed;
+
+fn cases(method: &str) -> Vec<Value> {
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/stats.json"));
+    let file: Value = serde_json::from_str(text).unwrap();
+    let all: Vec<Value> = file["cases"].as_array().unwrap().iter().filter(|c| c["method"] == method).cloned().collect();
+    assert!(all.len() >= 3, "{method}");
+    all
+}
+
+fn number(v: &Value) -> f64 {
+    v.as_f64().unwrap_or_else(|| panic!("a number, not {v}"))
+}
+
+fn numbers(v: &Value) -> Vec<f64> {
+    v.as_array().unwrap().iter().map(number).collect()
+}
+
+fn close(case: &Value, got: f64, expected: &Value) {
+    let (abs, rel) = (number(&case["tolerance"]["abs"]), number(&case["tolerance"]["rel"]));
+    let expected = number(expected);
+    assert!((got - expected).abs() <= abs + rel * expected.abs(), "{}: got {got}, expected {expected}", case["id"]);
+}
+
+#[test]
+fn wilson_intervals_match() {
+    for c in cases("wilson") {
+        let i = &c["input"];
+        let (low, high) = wilson(i["successes"].as_u64().unwrap(), i["n"].as_u64().unwrap(), number(&i["level"]));
+        close(&c, low, &c["expected"]["low"]);
+        close(&c, high, &c["expected"]["high"]);
+    }
+}
+
+#[test]
+fn t_intervals_match() {
+    for c in cases("t_ci") {
+        let e = mean_ci(&numbers(&c["input"]["x"]), number(&c["input"]["level"]));
+        close(&c, e.mean, &c["expected"]["mean"]);
+        close(&c, e.sd.unwrap(), &c["expected"]["sd"]);
+        close(&c, e.low.unwrap(), &c["expected"]["low"]);
+        close(&c, e.high.unwrap(), &c["expected"]["high"]);
+    }
+}
+
+#[test]
+fn paired_intervals_and_p_values_match() {
+    for c in cases("paired_ci") {
+        let i = &c["input"];
+        let e = paired_ci(&numbers(&i["a"]), &numbers(&i["b"]), number(&i["level"]));
+        close(&c, e.mean, &c["expected"]["mean"]);
+        close(&c, e.low.unwrap(), &c["expected"]["low"]);
+        close(&c, e.high.unwrap(), &c["expected"]["high"]);
+        close(&c, e.p.unwrap(), &c["expected"]["p"]);
+    }
+}
+
+#[test]
+fn bootstrap_quantiles_lie_in_their_bands() {
+    for c in cases("bootstrap_mean") {
+        let got = bootstrap_mean(&numbers(&c["input"]["x"]), &numbers(&c["input"]["q"]), 10_000, Seed::new(1));
+        for (got, band) in got.iter().zip(c["expected"]["band_1e4"].as_array().unwrap()) {
+            let (low, high) = (number(&band[0]), number(&band[1]));
+            assert!((low - 1e-9..=high + 1e-9).contains(got), "{}: {got} outside {band}", c["id"]);
+        }
+    }
+}
+
+#[test]
+fn holm_matches() {
+    for c in cases("holm") {
+        let expected = c["expected"]["adjusted"].as_array().unwrap();
+        for (got, want) in holm(&numbers(&c["input"]["p"])).iter().zip(expected) {
+            close(&c, *got, want);
+        }
+    }
+}
+
+#[test]
+fn calibration_errors_match() {
+    for c in cases("ece") {
+        let i = &c["input"];
+        let correct: Vec<bool> = numbers(&i["correct"]).iter().map(|v| *v == 1.0).collect();
+        let (e, m) = ece(&numbers(&i["confidence"]), &correct, i["bins"].as_u64().unwrap() as usize);
+        close(&c, e, &c["expected"]["ece"]);
+        close(&c, m, &c["expected"]["mce"]);
+    }
+}
+
+#[test]
+fn recovered_shares_match() {
+    for c in cases("recovered_fraction") {
+        let i = &c["input"];
+        let pair = |v: &str| (number(&i[v]), number(&i[format!("se_{v}")]));
+        let z = normal_quantile(0.5 + number(&i["level"]) / 2.0);
+        let (r, delta, set, identified) = recovered_independent(pair("S"), pair("T"), pair("B"), z);
+        let e = &c["expected"];
+        close(&c, r, &e["R"]);
+        close(&c, delta, &e["delta_var"]);
+        assert_eq!(identified, e["identified"].as_bool().unwrap(), "{}", c["id"]);
+        let (kind, ends) = match set {
+            Fieller::Interval { low, high } => ("interval", Some((low, high))),
+            Fieller::Complement { low, high } => ("complement", Some((low, high))),
+            Fieller::All => ("all", None),
+        };
+        assert_eq!(kind, e["fieller"]["kind"].as_str().unwrap(), "{}", c["id"]);
+        if let Some((low, high)) = ends {
+            close(&c, low, &e["fieller"]["low"]);
+            close(&c, high, &e["fieller"]["high"]);
+        }
+    }
+}
+
+#[test]
+fn areas_and_half_budgets_match() {
+    for c in cases("auc_log_budget") {
+        let i = &c["input"];
+        let (budget, score) = (numbers(&i["budget"]), numbers(&i["score"]));
+        close(&c, auc_log_budget(&budget, &score).unwrap(), &c["expected"]["auc"]);
+        match budget_at(&budget, &score, number(&i["teacher"]) / 2.0).unwrap() {
+            Reached::At(b) | Reached::Below(b) => close(&c, b, &c["expected"]["n50"]),
+            Reached::Above(_) => assert!(c["expected"]["n50"].is_null(), "{}", c["id"]),
+        }
+    }
+}
+
+#[test]
+fn seeds_that_are_all_equal_give_a_point_and_no_division_by_zero() {
+    let r = recovered(&[(0.9, 0.95, 0.1); 4]);
+    assert!((r.value.unwrap() - 0.8 / 0.85).abs() < 1e-12 && (r.low.unwrap() - r.high.unwrap()).abs() < 1e-9);
+    assert_eq!(recovered(&[(0.1, 0.1, 0.1); 3]).value, None);
+    assert_eq!(recovered(&[(0.9, 0.95, 0.1)]).low, None);
+}
+
+#[test]
+fn the_strongest_student_is_scored_on_seeds_it_was_not_chosen_on() {
+    let lucky = vec![1.0, 0.0, 0.0];
+    let steady = vec![0.4, 0.4, 0.4];
+    let fit = cross_fitted(&[lucky, steady]).unwrap();
+    assert_eq!(fit.chosen, [1, 0, 0]); // without its lucky seed the first one loses
+    assert_eq!(fit.per_seed, [0.4, 0.0, 0.0]);
+    assert!(cross_fitted(&[vec![0.1, 0.2]]).is_none());
+}
+
+#[test]
+fn a_monotone_fit_pools_violators() {
+    assert_eq!(monotone(&[0.1, 0.5, 0.3, 0.7]), [0.1, 0.4, 0.4, 0.7]);
+    assert_eq!(budget_at_half(&[10.0, 100.0], &[0.6, 0.7]), Some(Reached::Below(10.0)));
+    assert_eq!(budget_at_half(&[10.0, 100.0], &[0.1, 0.2]), Some(Reached::Above(100.0)));
+}
+
+#[test]
+fn hand_computed_scores() {
+    assert_eq!(accuracy(&[1, 2, 0], &[1, 2, 2]), 2.0 / 3.0);
+    assert_eq!(agreement_on_errors(&[1, 2], &[1, 2], &[1, 0]), Some(1.0));
+    assert_eq!(agreement_on_errors(&[1, 2], &[1, 2], &[1, 2]), None);
+    assert_eq!(floor_accuracy(&[0, 1, 1, 2], 3), 0.5);
+    let p = ndarray::array![[0.5, 0.5]];
+    let q = ndarray::array![[0.25, 0.75]];
+    assert!((kl_teacher_student(&p, &q) - 0.143_841_036_225_890_42).abs() < 1e-12);
+}
+
+#[test]
+fn a_two_level_bootstrap_covers_the_mean() {
+    let items: Vec<Vec<f64>> = (0..5).map(|s| (0..50).map(|i| f64::from(u8::from((i + s) % 4 != 0))).collect()).collect();
+    let (low, high) = two_level_bootstrap(&items, 0.95, 2000, Seed::new(2)).unwrap();
+    assert!(low < 0.75 && 0.75 < high && high - low < 0.4, "{low} {high}");
+}
