@@ -12,13 +12,8 @@ mod measure;
 pub mod plan;
 pub mod provenance;
 pub mod record;
-<<<<<<< HEAD
 pub mod run;
 mod session;
 pub mod spec;
 pub mod sweep;
 pub mod world;
-=======
-
-pub mod config;
->>>>>>> config

@@ -2,7 +2,14 @@
 //!
 //! A student never holds the oracle, never names a teacher or a defense, and never sees a test label.
 //! It says what it wants to ask ([`Student::next`]) and is told what came back ([`Student::tell`]).
-//! Its default implementation is strategy x objective x architecture x recovery.
+//! Its default implementation, [`Standard`], is strategy x objective x architecture x recovery.
+
+pub mod honest;
+mod objective;
+mod recovery;
+mod spec;
+mod standard;
+mod strategy;
 
 use ndarray::Array2;
 
@@ -11,13 +18,19 @@ use crate::model::{InputShape, Model};
 use crate::oracle::Reply;
 use crate::seed::Seed;
 
+pub use objective::{Completion, ObjectiveSpec};
+pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
+pub use spec::{Card, DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec, objective_cards, recovery_cards, strategy_cards};
+pub use standard::Standard;
+pub use strategy::{Own, Strategy, StrategySpec};
+
 /// The threat model as a type: all that a student may know when it decides what to ask.
 pub struct View<'a> {
     /// `[n, d]` unlabelled rows it may ask.
     pub pool: &'a Array2<f32>,
     /// `[m, d]` public rows.
     pub public: &'a Array2<f32>,
-    /// `[m]` their true labels, if it knows them.
+    /// True labels of the first public rows, as many as it knows.
     pub public_labels: Option<&'a [usize]>,
     /// Rows it can still pay for.
     pub left: u64,
@@ -45,8 +58,7 @@ pub trait Student: Send {
     /// What to ask now.
     fn next(&mut self, view: &View<'_>) -> Result<Ask>;
 
-    /// What came back for the rows of the last ask. Throttled rows never arrive here: the loop waits
-    /// and asks again. Rows over budget or blocked do, as denied.
+    /// What came back for the rows of the last ask, one outcome a row.
     fn tell(&mut self, asked: &Array2<f32>, reply: &Reply) -> Result<()>;
 
     /// Trains the final model on everything it was told.

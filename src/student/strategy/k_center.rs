@@ -1,0 +1,87 @@
+//! k-center: after a random start, each round adds the pool rows that are farthest, in the student's
+//! probability space, from everything asked so far (greedy k-center, Gonzalez 1985; ActiveThief).
+
+use ndarray::{Array2, ArrayView1, Axis};
+
+use super::{Own, Rounds, Strategy};
+use crate::error::Result;
+use crate::student::View;
+
+pub(super) struct KCenter {
+    rounds: Rounds,
+    asked: Vec<usize>,
+}
+
+impl KCenter {
+    pub(super) fn new(order: Vec<usize>, rounds: usize, seed_share: f64) -> Self {
+        Self { rounds: Rounds::new(order, rounds, seed_share), asked: Vec::new() }
+    }
+}
+
+/// Adds `k` of `points`, each time the one farthest (L2) from `centers` and those added before; ties
+/// to the lowest place. Distances to the nearest center are kept, so the cost is points x centers.
+pub(super) fn farthest(points: &Array2<f64>, centers: &Array2<f64>, k: usize) -> Vec<usize> {
+    let squared = |a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>| -> f64 {
+        a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
+    };
+    let mut nearest: Vec<f64> = points
+        .rows()
+        .into_iter()
+        .map(|p| centers.rows().into_iter().map(|c| squared(p, c)).fold(f64::INFINITY, f64::min))
+        .collect();
+    let mut picked = Vec::with_capacity(k);
+    for _ in 0..k.min(points.nrows()) {
+        let best = crate::oracle::argmax(&nearest);
+        picked.push(best);
+        for (i, point) in points.rows().into_iter().enumerate() {
+            nearest[i] = nearest[i].min(squared(point, points.row(best)));
+        }
+        nearest[best] = f64::NEG_INFINITY; // taken
+    }
+    picked
+}
+
+impl Strategy for KCenter {
+    fn pick(&mut self, view: &View<'_>, rows: usize, own: Option<&dyn Own>) -> Result<Array2<f32>> {
+        let n = self.rounds.share(rows);
+        let places = match own {
+            Some(own) => {
+                let points = own.probs(view.pool.select(Axis(0), &self.rounds.waiting).view())?;
+                let centers = own.probs(view.pool.select(Axis(0), &self.asked).view())?;
+                farthest(&points, &centers, n)
+            }
+            None => (0..n).collect(),
+        };
+        let picked = self.rounds.take(&places);
+        self.asked.extend(&picked);
+        Ok(view.pool.select(Axis(0), &picked))
+    }
+
+    fn wants_model(&self) -> bool {
+        self.rounds.done > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{matrix, vectors};
+    use super::*;
+
+    #[test]
+    fn reference_orders_are_matched() {
+        let cases = vectors("kcenter");
+        assert_eq!(cases.len(), 5);
+        for case in cases {
+            let all = matrix(&case["input"]["points"]);
+            let labelled: Vec<usize> =
+                case["input"]["labelled"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
+            let rest: Vec<usize> = (0..all.nrows()).filter(|i| !labelled.contains(i)).collect();
+            let k = case["input"]["k"].as_u64().unwrap() as usize;
+            let got = farthest(&all.select(Axis(0), &rest), &all.select(Axis(0), &labelled), k);
+            let got: Vec<u64> = got.into_iter().map(|i| rest[i] as u64).collect();
+            let want: Vec<u64> =
+                case["expected"]["selected"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
+            assert_eq!(got, want, "{}", case["id"]);
+        }
+    }
+}
