@@ -12,7 +12,7 @@ use super::path::{Path, Seg};
 ///
 /// Keys that are absent (`None`) stay absent: TOML has no null.
 pub fn resolved<T: Serialize>(spec: &T) -> String {
-    toml::to_string_pretty(spec).expect("a spec read from TOML can be written as TOML")
+    toml::to_string(spec).expect("a spec read from TOML can be written as TOML")
 }
 
 /// The leaves of a spec by dotted key: `student[0].model.kind`. Lists without tables are one leaf.

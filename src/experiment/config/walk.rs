@@ -181,7 +181,7 @@ impl<'s> Walk<'s> {
         let what = if is_table { "table" } else { "key" };
         let known: Vec<&str> = shape.properties.iter().map(|(k, _)| *k).collect();
         let free = known.iter().copied().filter(|k| !entries.iter().any(|(e, _)| e == k));
-        let mut nearest = nearest(key, free);
+        let mut nearest = nearest(key, free).or_else(|| nearest(key, known.iter().copied()));
         let mut found = format!("unknown {what} `{key}`");
         if let Some(place) = hint::belongs(self.schema, key, &path.keys()) {
             found += &format!(" (it belongs to {place})");
