@@ -82,7 +82,10 @@ impl<'s> Walk<'s> {
         let fault = |found, expected| Fault::at_value(path.clone(), found, expected);
         match (value, outside) {
             (Value::String(word), _) if !words.is_empty() => {
-                let what = path.last_key().unwrap_or("value");
+                let what = match path.0.last() {
+                    Some(Seg::Key(key)) => key,
+                    _ => "entry",
+                };
                 let found = format!("unknown {what} `{word}`");
                 let nearest = nearest(word, words.iter().copied());
                 Err(Fault { nearest, ..fault(found, hint::one_of(&words)) })
