@@ -101,6 +101,7 @@ pub fn range(shape: &Shape<'_>) -> String {
 pub fn belongs(schema: &Schema, key: &str, here: &[&str]) -> Option<String> {
     let mut search = Search { schema, key, found: Vec::new(), trail: Vec::new() };
     search.visit(schema.root(), &mut Vec::new());
+    search.found.sort_by_key(|(path, _)| path.len());
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     for (path, tag) in search.found {
         if path == here && tag.is_none() {

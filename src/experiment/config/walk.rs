@@ -188,7 +188,7 @@ impl<'s> Walk<'s> {
         let mut found = format!("unknown {what} `{key}`");
         if let Some(place) = hint::belongs(self.schema, key, &path.keys()) {
             found += &format!(" (it belongs to {place})");
-            nearest = nearest.filter(|n| strsim::damerau_levenshtein(n, key) == 1);
+            nearest = nearest.filter(|n| n.len() > 2 && strsim::damerau_levenshtein(n, key) == 1);
         }
         let expected = hint::keys(&known);
         Fault { path: path.child(key), at_key: true, found, expected, nearest }

@@ -111,7 +111,8 @@ fn every_form_has_its_message() {
         ),
         (
             "flat = { own = true, kind = 'a', y = 1 }",
-            "r.toml:1:34: flat.y: found unknown key `y` (it belongs to `flat` with kind `b`), \
+            "r.toml:1:34: flat.y: found unknown key `y` (it belongs to `flat` with kind `b` and \
+             `inner.flat` with kind `b`), \
              expected one of `own`, `kind`, `x`",
         ),
         (
