@@ -50,8 +50,8 @@ pub fn describe(schema: &Schema, shapes: &[Shape<'_>]) -> String {
 
 fn describe_type(schema: &Schema, shape: &Shape<'_>, kind: &str) -> String {
     match kind {
-        "integer" => format!("an integer{}", range(shape)),
-        "number" => format!("a number{}", range(shape)),
+        "integer" => "an integer".to_string(),
+        "number" => "a number".to_string(),
         "string" => "a string".to_string(),
         "boolean" => "true or false".to_string(),
         "object" => match shape.tag() {
@@ -101,6 +101,7 @@ pub fn range(shape: &Shape<'_>) -> String {
 pub fn belongs(schema: &Schema, key: &str, here: &[&str]) -> Option<String> {
     let mut search = Search { schema, key, found: Vec::new(), trail: Vec::new() };
     search.visit(schema.root(), &mut Vec::new());
+    search.found.sort_by_key(|(path, _)| path.len());
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     for (path, tag) in search.found {
         if path == here && tag.is_none() {
@@ -124,11 +125,13 @@ pub fn belongs(schema: &Schema, key: &str, here: &[&str]) -> Option<String> {
     (!places.is_empty()).then(|| places.join(" and "))
 }
 
+type Known<'s> = (Vec<&'s str>, Option<(&'s str, &'s str)>);
+
 struct Search<'s, 'k> {
     schema: &'s Schema,
     key: &'k str,
     /// Dotted path of each table that knows the key, and the tag of the alternative that does.
-    found: Vec<(Vec<&'s str>, Option<(&'s str, &'s str)>)>,
+    found: Vec<Known<'s>>,
     /// Schemas on the way down, so that a spec that holds itself is entered once.
     trail: Vec<&'s Json>,
 }

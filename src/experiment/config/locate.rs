@@ -127,12 +127,11 @@ impl Source {
         let mut expected = format!("valid TOML ({message})");
         if message == "duplicate key" {
             (found, expected) = (format!("`{word}` a second time"), "each key once".to_string());
+        } else if let boolean @ ("true" | "false") = word.to_ascii_lowercase().as_str() {
+            (expected, nearest) = ("`true` or `false`".to_string(), Some(boolean.to_string()));
         } else if message.starts_with("string values must be quoted") {
             expected = "a value, strings in quotes".to_string();
-            nearest = (!word.is_empty()).then(|| match word.to_ascii_lowercase().as_str() {
-                boolean @ ("true" | "false") => boolean.to_string(),
-                _ => format!("\"{word}\""),
-            });
+            nearest = (!word.is_empty()).then(|| format!("\"{word}\""));
         }
         let key = "syntax".to_string();
         let error = ConfigError { key, found, expected, nearest, ..ConfigError::default() };

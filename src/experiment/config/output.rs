@@ -11,8 +11,11 @@ use super::path::{Path, Seg};
 /// The spec as TOML with every default visible, in the order of its fields. Reading it gives it back.
 ///
 /// Keys that are absent (`None`) stay absent: TOML has no null.
+///
+/// # Panics
+/// If `spec` holds what TOML cannot say, such as an integer above 2^63 - 1; none that was read does.
 pub fn resolved<T: Serialize>(spec: &T) -> String {
-    toml::to_string_pretty(spec).expect("a spec read from TOML can be written as TOML")
+    toml::to_string(spec).expect("a spec read from TOML can be written as TOML")
 }
 
 /// The leaves of a spec by dotted key: `student[0].model.kind`. Lists without tables are one leaf.

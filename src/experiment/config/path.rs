@@ -41,14 +41,6 @@ impl Path {
         Self(segs)
     }
 
-    /// The last key, ignoring list positions after it.
-    pub fn last_key(&self) -> Option<&str> {
-        self.0.iter().rev().find_map(|s| match s {
-            Seg::Key(k) => Some(k.as_str()),
-            _ => None,
-        })
-    }
-
     /// The keys alone: `defense.stack` for `defense[0].stack[2]`.
     pub fn keys<'a>(&'a self) -> Vec<&'a str> {
         let key = |s: &'a Seg| if let Seg::Key(k) = s { Some(k.as_str()) } else { None };

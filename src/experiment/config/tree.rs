@@ -168,7 +168,7 @@ impl Node {
 }
 
 impl Value {
-    /// `a string "two"`, `an integer 3`, `a table`: what was found, short.
+    /// `the string "two"`, `the integer 3`, `a table`: what was found, short.
     pub fn describe(&self) -> String {
         match self {
             Self::Table(_) => "a table".into(),

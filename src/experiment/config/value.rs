@@ -2,11 +2,19 @@
 
 use super::tree::{Node, Place, Value};
 
+/// Deepest nesting of brackets and braces.
+const MOST_NESTED: usize = 64;
+
 /// Reads a value, every part of it at `place`. `None` if it starts like a literal and is not one.
 ///
 /// Inside brackets and braces bare words are strings too: `[a, b]`, `{kind = mlp}`, `{kind: mlp}`.
 pub fn read(text: &str, place: &Place) -> Option<Node> {
+    read_nested(text, place, MOST_NESTED)
+}
+
+fn read_nested(text: &str, place: &Place, levels: usize) -> Option<Node> {
     let text = text.trim();
+    let levels = levels.checked_sub(1)?;
     if let Ok(value) = text.parse::<toml_edit::Value>()
         && !value.is_datetime()
     {
@@ -16,14 +24,14 @@ pub fn read(text: &str, place: &Place) -> Option<Node> {
         '[' => {
             let inside = text.strip_prefix('[')?.strip_suffix(']')?;
             let parts = split_top(inside, ',').into_iter();
-            Value::List(parts.map(|part| read(part, place)).collect::<Option<_>>()?)
+            Value::List(parts.map(|part| read_nested(part, place, levels)).collect::<Option<_>>()?)
         }
         '{' => {
             let inside = text.strip_prefix('{')?.strip_suffix('}')?;
             let entry = |part: &str| {
                 let (key, value) = split_once_top(part, '=').or(split_once_top(part, ':'))?;
                 let key = key.trim().trim_matches(['"', '\'']);
-                Some((key.to_string(), read(value, place)?))
+                Some((key.to_string(), read_nested(value, place, levels)?))
             };
             Value::Table(split_top(inside, ',').into_iter().map(entry).collect::<Option<_>>()?)
         }

@@ -82,7 +82,10 @@ impl<'s> Walk<'s> {
         let fault = |found, expected| Fault::at_value(path.clone(), found, expected);
         match (value, outside) {
             (Value::String(word), _) if !words.is_empty() => {
-                let what = path.last_key().unwrap_or("value");
+                let what = match path.0.last() {
+                    Some(Seg::Key(key)) => key,
+                    _ => "entry",
+                };
                 let found = format!("unknown {what} `{word}`");
                 let nearest = nearest(word, words.iter().copied());
                 Err(Fault { nearest, ..fault(found, hint::one_of(&words)) })
@@ -181,11 +184,11 @@ impl<'s> Walk<'s> {
         let what = if is_table { "table" } else { "key" };
         let known: Vec<&str> = shape.properties.iter().map(|(k, _)| *k).collect();
         let free = known.iter().copied().filter(|k| !entries.iter().any(|(e, _)| e == k));
-        let mut nearest = nearest(key, free);
+        let mut nearest = nearest(key, free).or_else(|| nearest(key, known.iter().copied()));
         let mut found = format!("unknown {what} `{key}`");
         if let Some(place) = hint::belongs(self.schema, key, &path.keys()) {
             found += &format!(" (it belongs to {place})");
-            nearest = nearest.filter(|n| strsim::damerau_levenshtein(n, key) == 1);
+            nearest = nearest.filter(|n| n.len() > 2 && strsim::damerau_levenshtein(n, key) == 1);
         }
         let expected = hint::keys(&known);
         Fault { path: path.child(key), at_key: true, found, expected, nearest }
