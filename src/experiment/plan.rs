@@ -11,6 +11,7 @@ use super::record::{Role, VERSION};
 use super::spec::{ArmSpec, Spec, Transport};
 use crate::defense::{Counter, DefenseSpec};
 use crate::error::{Error, Result};
+use crate::model::{Arch, InputShape};
 use crate::oracle::Card;
 use crate::student::{RecoverySpec, StudentSpec};
 
@@ -185,7 +186,17 @@ pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
 
 /// Students of the same architecture share references: the training rule is the spec's own.
 pub fn kin_of(_spec: &Spec, student: &StudentSpec) -> String {
-    student.model.label()
+    arch_label(&student.model)
+}
+
+fn arch_label(arch: &Arch) -> String {
+    match arch {
+        Arch::Logistic {} => "logistic".into(),
+        Arch::Mlp { hidden } => {
+            format!("mlp-{}", hidden.iter().map(usize::to_string).collect::<Vec<_>>().join("-"))
+        }
+        Arch::Lenet { filters: [a, b], hidden } => format!("lenet-{a}-{b}-{hidden}"),
+    }
 }
 
 /// The student of this name.
@@ -198,8 +209,9 @@ pub fn student_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a StudentSpec> {
 
 /// Checks every stack against the answers it would get, and every student against the answers that
 /// would reach it, before anything is computed.
-pub fn check_fit(spec: &Spec, card: Card) -> Result<()> {
-    let card = spec.api.reveal().card(card)?;
+pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
+    let (inner, classes) = (card, card.classes);
+    let card = spec.api.reveal().card(inner)?;
     for (i, arm) in spec.defense.iter().enumerate() {
         let mut below = card;
         for (j, layer) in arm.stack.iter().enumerate().rev() {
@@ -213,23 +225,23 @@ pub fn check_fit(spec: &Spec, card: Card) -> Result<()> {
         }
     }
     for (s, student) in spec.student.iter().enumerate() {
-        student.model.check(None).map_err(|e| super::spec::prefixed(e, &format!("student[{s}].model")))?;
+        student.model.check(shape, classes).map_err(|e| super::spec::prefixed(e, &format!("student[{s}]")))?;
     }
-    spec.teacher.model.check(None).map_err(|e| super::spec::prefixed(e, "teacher.model"))
+    spec.teacher.model.check(shape, classes).map_err(|e| super::spec::prefixed(e, "teacher"))
 }
 
 /// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a
 /// counter declares.
 pub fn resolved_recovery(student: &StudentSpec, stack: &[DefenseSpec]) -> RecoverySpec {
-    if !matches!(student.recovery, RecoverySpec::Counter { .. }) {
+    if !matches!(student.recovery, RecoverySpec::Counter) {
         return student.recovery.clone();
     }
-    counters(stack).first().map_or(RecoverySpec::None {}, recovery_for)
+    counters(stack).first().map_or(RecoverySpec::None, recovery_for)
 }
 
 /// Declared counters of a stack, outermost first.
 pub fn counters(stack: &[DefenseSpec]) -> Vec<Counter> {
-    stack.iter().map(DefenseSpec::counter).filter(|c| *c != Counter::None).collect()
+    stack.iter().map(DefenseSpec::counter).collect()
 }
 
 /// Repeats that the repeat-and-average and jitter-and-average counters pay for.
@@ -244,15 +256,15 @@ fn recovery_for(counter: &Counter) -> RecoverySpec {
         Counter::MatchedTemperature { t } => RecoverySpec::MatchedTemperature { t: *t },
         Counter::Repeat => RecoverySpec::Average { n: REPEATS },
         Counter::Jitter => RecoverySpec::Jitter { n: REPEATS, scale: 0.02 },
-        Counter::LabelOnly => RecoverySpec::Top1 {},
-        Counter::MoreAccounts | Counter::None => RecoverySpec::None {},
+        Counter::LabelOnly => RecoverySpec::Top1,
+        Counter::MoreAccounts => RecoverySpec::None,
     }
 }
 
 /// True if this student is the declared counter of the whole stack.
 pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
     let all = counters(stack);
-    if matches!(student.recovery, RecoverySpec::Counter { .. }) {
+    if matches!(student.recovery, RecoverySpec::Counter) {
         return all.len() <= 1;
     }
     !all.is_empty()
@@ -265,7 +277,7 @@ pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
 
 /// Accounts of a student in an arm.
 pub fn accounts_of(student: &StudentSpec, stack: &[DefenseSpec]) -> usize {
-    let wants_more = matches!(student.recovery, RecoverySpec::Counter { .. })
+    let wants_more = matches!(student.recovery, RecoverySpec::Counter)
         && counters(stack).first() == Some(&Counter::MoreAccounts);
     if wants_more { student.knows.accounts.max(MORE_ACCOUNTS) } else { student.knows.accounts.max(1) }
 }

@@ -81,7 +81,7 @@ pub struct Truth {
 /// Loads the data of a spec and checks it against what the spec asks for.
 pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Dataset> {
     let data = data::load(&spec.teacher.dataset, rim.data_root.as_deref())?;
-    spec.split.check(&data)?;
+    Split::draw(&spec.split, &data, Seed::new(0))?;
     let pool = spec.split.pool as u64;
     for (i, student) in spec.student.iter().enumerate() {
         let Some(&over) = spec.budget.queries.iter().find(|&&q| q > pool) else { break };
@@ -196,7 +196,7 @@ fn open_source(spec: &Spec, data: &Dataset, split: &Split, root: Seed, key: &str
 }
 
 fn trained(spec: &Spec, data: &Dataset, split: &Split, root: Seed, key: &str, rim: &Rim) -> Result<Model> {
-    if let Some(model) = rim.cache.get(key, rim.device) {
+    if let Some((model, _)) = rim.cache.get(key, rim.device) {
         return Ok(model);
     }
     let seed = root.child("teacher");
@@ -210,7 +210,8 @@ fn trained(spec: &Spec, data: &Dataset, split: &Split, root: Seed, key: &str, ri
     let header = [("teacher-key", key.to_string()), ("data", data.hash.clone()), ("seed", format!("{root:?}"))]
         .map(|(k, v)| (k.to_string(), v))
         .into();
-    rim.cache.put(key, &fitted.selected, &header);
+    // A cache that cannot be written costs time later, not the result.
+    let _ = rim.cache.put(key, &fitted.selected, &header);
     Ok(fitted.selected)
 }
 

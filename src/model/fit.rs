@@ -48,6 +48,7 @@ pub struct Lesson {
 }
 
 /// What training gave.
+#[derive(Debug)]
 pub struct Fitted {
     /// After the last step.
     pub last: Model,
