@@ -15,7 +15,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-pub use answers::{Reading, tensors};
+pub use answers::{Reading, joined, tensors};
 pub use data::{Data, Datatype};
 pub use outcomes::{all_denied, outcomes_from, outcomes_to};
 
