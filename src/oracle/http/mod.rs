@@ -295,3 +295,6 @@ fn unnamed(about: &ModelMetadata, classes: usize) -> Reading {
     let output = about.outputs.iter().find(float).map(|o| o.name.clone()).unwrap_or_default();
     Reading { kind: AnswerKind::Logits, classes, output, probs: None }
 }
+
+#[cfg(test)]
+mod tests;
