@@ -9,6 +9,7 @@
 
 mod answers;
 mod data;
+mod datatype;
 mod outcomes;
 
 use ndarray::Array2;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 pub use answers::{Reading, joined, tensors};
-pub use data::{Data, Datatype};
+pub use data::Data;
+pub use datatype::Datatype;
 pub use outcomes::{all_denied, outcomes_from, outcomes_to};
 
 use crate::error::{Error, Result};

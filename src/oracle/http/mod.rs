@@ -259,8 +259,8 @@ fn metadata(client: &Client, path: &str, key: Option<&str>) -> Result<ModelMetad
 /// Features of a row: every length but the first.
 fn width(shape: &[i64]) -> Option<usize> {
     let (_, rest) = shape.split_first()?;
-    let sizes = rest.iter().map(|&d| usize::try_from(d).ok().filter(|&d| d > 0));
-    let product = sizes.fold(Some(1usize), |n, d| n?.checked_mul(d?))?;
+    let mut sizes = rest.iter().map(|&d| usize::try_from(d).ok().filter(|&d| d > 0));
+    let product = sizes.try_fold(1usize, |n, d| n.checked_mul(d?))?;
     (!rest.is_empty()).then_some(product)
 }
 
