@@ -48,7 +48,9 @@ pub fn from_run(run: &Path, common: &Common) -> Result<Loaded> {
 fn read(file: &str, text: &str, overrides: &[String], multirun: bool) -> Result<Source> {
     let mut source = Source::read(file, text)?;
     for item in overrides {
-        let item = item.strip_prefix("seed=").map_or_else(|| item.clone(), |v| format!("seeds={}", seed_list(v)));
+        let item = item
+            .strip_prefix("seed=")
+            .map_or_else(|| item.clone(), |v| format!("seeds={}", seed_list(v)));
         if multirun && config::is_sweep(&item) {
             let (key, values) = swept(&item)?;
             source.apply(&format!("++sweep.\"{key}\"=[{}]", values.join(", ")))?;
@@ -99,7 +101,8 @@ fn from_source(source: Source, common: &Common) -> Result<Loaded> {
     let mut data = Vec::new();
     for (variant, point) in &variants {
         let set = world::load_data(&variant.spec, &rim).map_err(|e| point.locate(e))?;
-        let card = Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
+        let card =
+            Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
         plan::check_fit(&variant.spec, card, set.shape).map_err(|e| point.locate(e))?;
         data.push(set);
     }
@@ -119,7 +122,8 @@ fn rim(spec: &Spec, common: &Common, warnings: &mut Vec<String>) -> Result<Rim> 
         .clone()
         .or_else(|| std::env::var_os("RETORT_DATA").map(PathBuf::from))
         .or_else(|| spec.data.root.as_ref().map(PathBuf::from));
-    let (cache, warning) = Cache::open(Cache::usual_dir(), std::env::temp_dir().join("retort-cache"));
+    let (cache, warning) =
+        Cache::open(Cache::usual_dir(), std::env::temp_dir().join("retort-cache"));
     warnings.extend(warning);
     if spec.teacher.kind == TeacherKind::Loopback {
         warnings.push("a loopback teacher is not part of the build: `verify` can only compare with what that server answers now".into());

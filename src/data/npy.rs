@@ -70,18 +70,28 @@ pub fn read(path: &Path) -> Result<Npy> {
 
 /// Writes `[n, d]` values as `<f4`. The file appears whole or not at all.
 pub fn write_f32(path: &Path, values: ArrayView2<'_, f32>) -> Result<()> {
+    write(path, &bytes_f32(values)?)
+}
+
+/// The file of `[n, d]` values as `<f4`.
+pub fn bytes_f32(values: ArrayView2<'_, f32>) -> Result<Vec<u8>> {
     let shape = format!("({}, {})", values.nrows(), values.ncols());
     let body = values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    write(path, "<f4", &shape, &body)
+    whole_file("<f4", &shape, &body)
 }
 
 /// Writes class numbers `[n]` as `<i8`. The file appears whole or not at all.
 pub fn write_labels(path: &Path, labels: &[usize]) -> Result<()> {
-    let body = labels.iter().flat_map(|&l| (l as u64).to_le_bytes()).collect::<Vec<u8>>();
-    write(path, "<i8", &format!("({},)", labels.len()), &body)
+    write(path, &bytes_labels(labels)?)
 }
 
-fn write(path: &Path, descr: &str, shape: &str, body: &[u8]) -> Result<()> {
+/// The file of class numbers `[n]` as `<i8`.
+pub fn bytes_labels(labels: &[usize]) -> Result<Vec<u8>> {
+    let body = labels.iter().flat_map(|&l| (l as u64).to_le_bytes()).collect::<Vec<u8>>();
+    whole_file("<i8", &format!("({},)", labels.len()), &body)
+}
+
+fn whole_file(descr: &str, shape: &str, body: &[u8]) -> Result<Vec<u8>> {
     let mut head = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     // Magic, version, length, text and newline fill a multiple of 64 bytes.
     let pad = 63 - (MAGIC.len() + 4 + head.len()) % 64;
@@ -89,13 +99,15 @@ fn write(path: &Path, descr: &str, shape: &str, body: &[u8]) -> Result<()> {
     head.push('\n');
     let length = u16::try_from(head.len())
         .map_err(|_| Error::Internal(format!("npy header of {} bytes", head.len())))?;
-    let whole = [MAGIC, &[1, 0], &length.to_le_bytes(), head.as_bytes(), body].concat();
+    Ok([MAGIC, &[1, 0], &length.to_le_bytes(), head.as_bytes(), body].concat())
+}
 
+fn write(path: &Path, whole: &[u8]) -> Result<()> {
     let mut temp = path.as_os_str().to_owned();
     temp.push(format!(".{}.part", std::process::id()));
     let temp = PathBuf::from(temp);
     let written = std::fs::File::create(&temp)
-        .and_then(|mut file| file.write_all(&whole).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(whole).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::rename(&temp, path));
     written.map_err(|why| {
         let _ = std::fs::remove_file(&temp);

@@ -73,7 +73,17 @@ impl Plan {
                 kin.push(name);
                 for role in [Role::Untrained, Role::Public, Role::Insider] {
                     for seed in spec.seeds.values() {
-                        push(&mut cells, v, spec, &data_hashes[v], role, "none", Some(student), 0, seed)?;
+                        push(
+                            &mut cells,
+                            v,
+                            spec,
+                            &data_hashes[v],
+                            role,
+                            "none",
+                            Some(student),
+                            0,
+                            seed,
+                        )?;
                     }
                 }
             }
@@ -81,7 +91,17 @@ impl Plan {
                 for student in &spec.student {
                     for &budget in &spec.budget.queries {
                         for seed in spec.seeds.values() {
-                            push(&mut cells, v, spec, &data_hashes[v], Role::Student, &arm.name, Some(student), budget, seed)?;
+                            push(
+                                &mut cells,
+                                v,
+                                spec,
+                                &data_hashes[v],
+                                Role::Student,
+                                &arm.name,
+                                Some(student),
+                                budget,
+                                seed,
+                            )?;
                         }
                     }
                 }
@@ -91,7 +111,11 @@ impl Plan {
         ids.sort_unstable();
         ids.dedup();
         if ids.len() != cells.len() {
-            return Err(Error::config("sweep", "two cells that are equal in everything", "a sweep over keys that change a cell"));
+            return Err(Error::config(
+                "sweep",
+                "two cells that are equal in everything",
+                "a sweep over keys that change a cell",
+            ));
         }
         Ok(Self { variants, cells })
     }
@@ -101,7 +125,9 @@ impl Plan {
         let mut text = String::new();
         for (index, cell) in self.cells.iter().enumerate() {
             let mut line = json!({ "index": index });
-            if let (Value::Object(line), Ok(Value::Object(fields))) = (&mut line, serde_json::to_value(cell)) {
+            if let (Value::Object(line), Ok(Value::Object(fields))) =
+                (&mut line, serde_json::to_value(cell))
+            {
                 line.extend(fields);
             }
             text.push_str(&line.to_string());
@@ -141,10 +167,12 @@ fn push(
 /// The resolved config of one cell: what can change its record, and no path.
 pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
-    let teacher_path = spec.teacher.path.is_some();
     let mut teacher = serde_json::to_value(&spec.teacher).map_err(internal)?;
-    if let (true, Value::Object(map)) = (teacher_path, &mut teacher) {
-        map.remove("path");
+    if let Value::Object(map) = &mut teacher {
+        map.remove("path"); // paths are no part of an identity: content hashes are
+        if map.get("dataset").is_some_and(Value::is_object) {
+            map.insert("dataset".into(), "files".into());
+        }
     }
     let mut config = json!({
         "teacher": teacher,
@@ -154,13 +182,18 @@ pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
         "measure": spec.measure,
         "seed": cell.seed,
     });
-    let Value::Object(map) = &mut config else { return Err(Error::Internal("config is a table".into())) };
+    let Value::Object(map) = &mut config else {
+        return Err(Error::Internal("config is a table".into()));
+    };
     if cell.role != Role::Teacher {
         let student = student_of(spec, &cell.student)?;
         map.insert("training".into(), serde_json::to_value(&spec.training).map_err(internal)?);
         if cell.role == Role::Student {
             map.insert("student".into(), serde_json::to_value(student).map_err(internal)?);
-            map.insert("defense".into(), serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?);
+            map.insert(
+                "defense".into(),
+                serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?,
+            );
             map.insert("transport".into(), serde_json::to_value(spec.transport).map_err(internal)?);
             map.insert("traffic".into(), serde_json::to_value(&spec.traffic).map_err(internal)?);
             map.insert(
@@ -181,7 +214,19 @@ pub fn cell_leaves(spec: &Spec, cell: &Cell) -> Result<BTreeMap<String, Value>> 
 
 /// Key of a trained teacher: what its weights depend on.
 pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
-    short_hash(&json!([VERSION, BUILD_ID, data_hash, seed, spec.teacher.model, spec.teacher.training, spec.split, spec.device]).to_string())
+    short_hash(
+        &json!([
+            VERSION,
+            BUILD_ID,
+            data_hash,
+            seed,
+            spec.teacher.model,
+            spec.teacher.training,
+            spec.split,
+            spec.device
+        ])
+        .to_string(),
+    )
 }
 
 /// Students of the same architecture share references: the training rule is the spec's own.
@@ -225,7 +270,10 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
         }
     }
     for (s, student) in spec.student.iter().enumerate() {
-        student.model.check(shape, classes).map_err(|e| super::spec::prefixed(e, &format!("student[{s}]")))?;
+        student
+            .model
+            .check(shape, classes)
+            .map_err(|e| super::spec::prefixed(e, &format!("student[{s}]")))?;
     }
     spec.teacher.model.check(shape, classes).map_err(|e| super::spec::prefixed(e, "teacher"))
 }
@@ -279,7 +327,11 @@ pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
 pub fn accounts_of(student: &StudentSpec, stack: &[DefenseSpec]) -> usize {
     let wants_more = matches!(student.recovery, RecoverySpec::Counter)
         && counters(stack).first() == Some(&Counter::MoreAccounts);
-    if wants_more { student.knows.accounts.max(MORE_ACCOUNTS) } else { student.knows.accounts.max(1) }
+    if wants_more {
+        student.knows.accounts.max(MORE_ACCOUNTS)
+    } else {
+        student.knows.accounts.max(1)
+    }
 }
 
 /// Names of an arm's layers with their parameters.

@@ -53,7 +53,12 @@ impl Gateway {
     }
 
     /// Sets one unit aside for each row that is affordable; the others stay for later or are denied.
-    fn afford(&mut self, batch: &Batch, rows: &[usize], outcomes: &mut [Option<Outcome>]) -> Result<(Vec<usize>, Vec<usize>)> {
+    fn afford(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(Vec<usize>, Vec<usize>)> {
         let (mut affordable, mut over) = (Vec::with_capacity(rows.len()), Vec::new());
         for &row in rows {
             match self.ledger.reserve(batch.account[row])? {
@@ -68,11 +73,19 @@ impl Gateway {
     }
 
     /// Sends affordable rows through the stack and settles each. True if a refusal gave units back.
-    fn pass(&mut self, batch: &Batch, rows: &[usize], outcomes: &mut [Option<Outcome>], parts: &mut Parts) -> Result<bool> {
+    fn pass(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        outcomes: &mut [Option<Outcome>],
+        parts: &mut Parts,
+    ) -> Result<bool> {
         if rows.is_empty() {
             return Ok(false);
         }
-        let asked = if rows.len() == batch.len() { self.stack.run(batch, self.oracle.as_mut(), &mut self.meter) } else {
+        let asked = if rows.len() == batch.len() {
+            self.stack.run(batch, self.oracle.as_mut(), &mut self.meter)
+        } else {
             self.stack.run(&batch.select(rows), self.oracle.as_mut(), &mut self.meter)
         };
         let reply = match asked {
@@ -139,8 +152,10 @@ impl Door for Gateway {
             let left = self.ledger.left(batch.account[row]);
             self.ledger.deny(batch.account[row], Denial::OverBudget { left })?;
         }
-        let outcomes: Vec<Outcome> =
-            outcomes.into_iter().map(|o| o.unwrap_or(Outcome::Denied(Denial::OverBudget { left: 0 }))).collect();
+        let outcomes: Vec<Outcome> = outcomes
+            .into_iter()
+            .map(|o| o.unwrap_or(Outcome::Denied(Denial::OverBudget { left: 0 })))
+            .collect();
         let several = parts.answers.len() > 1;
         let answers = if parts.answers.is_empty() {
             empty_answers(self.oracle.card())
@@ -159,7 +174,9 @@ fn empty_answers(card: Card) -> Answers {
     match card.answers {
         AnswerKind::Labels => Answers::Labels(Vec::new()),
         AnswerKind::Logits => Answers::Logits(Array2::zeros((0, card.classes))),
-        AnswerKind::Probs | AnswerKind::TopK { .. } => Answers::Probs(Array2::zeros((0, card.classes))),
+        AnswerKind::Probs | AnswerKind::TopK { .. } => {
+            Answers::Probs(Array2::zeros((0, card.classes)))
+        }
     }
 }
 

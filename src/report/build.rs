@@ -22,7 +22,10 @@ pub fn build(all: &[Record], name: &str, command: &str) -> Result<Pages> {
     for figure in &figures {
         files.insert(format!("figures/{}.svg", figure.name), figure.svg.clone().into_bytes());
     }
-    files.insert("report.html".into(), super::html::page(&summary, all, name, command, &figures)?.into_bytes());
+    files.insert(
+        "report.html".into(),
+        super::html::page(&summary, all, name, command, &figures)?.into_bytes(),
+    );
     files.insert("records.parquet".into(), parquet::records_parquet(all)?);
     files.insert("records.csv".into(), records::records_csv(all)?.into_bytes());
     Ok(Pages { files, summary })

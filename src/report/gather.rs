@@ -15,8 +15,10 @@ impl Summary {
     /// Seeds are averaged, nothing else: config values that vary while arm, student, budget and seed
     /// stay the same make separate slices. Diverged cells are counted and enter no mean.
     pub fn of(records: &[Record]) -> Self {
-        let mut out =
-            Self { name: records.first().map(|r| r.name.clone()).unwrap_or_default(), ..Self::default() };
+        let mut out = Self {
+            name: records.first().map(|r| r.name.clone()).unwrap_or_default(),
+            ..Self::default()
+        };
         let keys = swept_keys(records);
         for label in slice_labels(records, &keys) {
             let group = Group::of(records, &keys, &label, &mut out.notes);
@@ -83,7 +85,8 @@ impl<'a> Group<'a> {
 
     /// All records of a cell, diverged ones too.
     pub fn all(&self, arm: &str, student: &str, budget: u64) -> &[&'a Record] {
-        self.cells.get(&(arm, student, budget)).map_or(&[], Vec::as_slice)
+        let found = self.cells.iter().find(|((a, s, b), _)| (*a, *s, *b) == (arm, student, budget));
+        found.map_or(&[], |(_, records)| records.as_slice())
     }
 
     /// Records of a cell that finished, by seed.
@@ -220,7 +223,12 @@ mod tests {
 
     #[test]
     fn seeds_that_change_nothing_give_no_interval() {
-        let scores = [("accuracy", 0.6), ("agreement", 0.7), ("teacher_accuracy", 0.9), ("floor_accuracy", 0.1)];
+        let scores = [
+            ("accuracy", 0.6),
+            ("agreement", 0.7),
+            ("teacher_accuracy", 0.9),
+            ("floor_accuracy", 0.1),
+        ];
         let mut given: Vec<Record> =
             (0..3).map(|s| record(Role::Student, "none", "a", "k", 10, s, &scores)).collect();
         given.iter_mut().for_each(|r| r.right = "0110".into());

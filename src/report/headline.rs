@@ -1,9 +1,7 @@
 //! The line of each arm at its largest budget: the worst case over students, and what the defense takes
 //! from it. The strongest student is chosen on other seeds than it is scored on, for `none` too.
 
-use super::aggregate::{
-    BySeed, adjust, by_seed, difference, mean, p_value, paired, strongest,
-};
+use super::aggregate::{BySeed, adjust, by_seed, difference, mean, p_value, paired, strongest};
 use super::gather::Group;
 use super::rows::honest;
 use super::summary::{Arm, Estimate, Row, Why};
@@ -20,8 +18,7 @@ pub(super) fn arms(group: &Group<'_>, rows: &[Row]) -> Vec<Arm> {
 fn line(group: &Group<'_>, rows: &[Row], arm: &str) -> Option<Arm> {
     let budget = rows.iter().filter(|r| r.arm == arm).map(|r| r.budget).max()?;
     let here: Vec<&Row> = rows.iter().filter(|r| r.arm == arm && r.budget == budget).collect();
-    let cells: Vec<_> =
-        here.iter().map(|r| group.finished(arm, &r.student, budget)).collect();
+    let cells: Vec<_> = here.iter().map(|r| group.finished(arm, &r.student, budget)).collect();
     let stack = here.iter().find_map(|r| group.all(arm, &r.student, budget).first());
     let worst = here
         .iter()

@@ -13,9 +13,20 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// The page of a summary.
-pub fn page(summary: &Summary, all: &[Record], name: &str, command: &str, figures: &[Figure]) -> Result<String> {
+pub fn page(
+    summary: &Summary,
+    all: &[Record],
+    name: &str,
+    command: &str,
+    figures: &[Figure],
+) -> Result<String> {
     let mut body = String::new();
-    let _ = write!(body, "<h1>{}</h1>\n<p>Made by <code>{}</code></p>\n", escape(name), escape(command));
+    let _ = write!(
+        body,
+        "<h1>{}</h1>\n<p>Made by <code>{}</code></p>\n",
+        escape(name),
+        escape(command)
+    );
     if !summary.notes.is_empty() {
         body.push_str("<section class=\"notes\" aria-label=\"Notes\"><ul>\n");
         for note in &summary.notes {
@@ -48,26 +59,44 @@ pub fn page(summary: &Summary, all: &[Record], name: &str, command: &str, figure
 
 fn arms(body: &mut String, summary: &Summary) {
     for slice in summary.parts() {
-        let heads = ["arm", "layers", "strongest student recovers", "drop against none", "p (Holm)", "honest accuracy", "L1 mean", "refused", "wait p95", "marks"];
-        head(body, &format!("What each arm takes, and what it costs honest users {}", slice.name), &heads);
+        let heads = [
+            "arm",
+            "layers",
+            "strongest student recovers",
+            "drop against none",
+            "p (Holm)",
+            "honest accuracy",
+            "L1 mean",
+            "refused",
+            "wait p95",
+            "marks",
+        ];
+        head(
+            body,
+            &format!("What each arm takes, and what it costs honest users {}", slice.name),
+            &heads,
+        );
         for arm in &slice.arms {
             let mut marks = arm.missing.join(", ");
             if arm.single_strength {
                 marks.push_str(if marks.is_empty() { "one strength" } else { "; one strength" });
             }
             let h = &arm.honest;
-            cells(body, &[
-                arm.name.clone(),
-                arm.stack.join(" > "),
-                interval(&arm.strongest, 3),
-                interval(&arm.drop, 3),
-                arm.p.map_or("-".into(), |p| format!("{p:.4}")),
-                value(&h.accuracy, 3),
-                value(&h.distortion_mean, 3),
-                value(&h.refused, 3),
-                h.wait_p95.mean.map_or("-".into(), wait),
-                marks,
-            ]);
+            cells(
+                body,
+                &[
+                    arm.name.clone(),
+                    arm.stack.join(" > "),
+                    interval(&arm.strongest, 3),
+                    interval(&arm.drop, 3),
+                    arm.p.map_or("-".into(), |p| format!("{p:.4}")),
+                    value(&h.accuracy, 3),
+                    value(&h.distortion_mean, 3),
+                    value(&h.refused, 3),
+                    h.wait_p95.mean.map_or("-".into(), wait),
+                    marks,
+                ],
+            );
         }
         body.push_str("</tbody></table></div>\n");
     }
@@ -75,28 +104,47 @@ fn arms(body: &mut String, summary: &Summary) {
 
 fn rows(body: &mut String, summary: &Summary) {
     body.push_str("<p><label>Filter rows <input id=\"filter\" type=\"search\" placeholder=\"arm or student\"></label></p>\n");
-    let heads = ["sweep", "arm", "student", "budget", "n", "recovered", "over public", "accuracy", "agreement", "spent", "days"];
+    let heads = [
+        "sweep",
+        "arm",
+        "student",
+        "budget",
+        "n",
+        "recovered",
+        "over public",
+        "accuracy",
+        "agreement",
+        "spent",
+        "days",
+    ];
     head(body, "Every arm, student and budget, with 95 % intervals over seeds", &heads);
     for row in &summary.rows {
-        cells(body, &[
-            row.slice.clone(),
-            row.arm.clone(),
-            row.student.clone(),
-            row.budget.to_string(),
-            row.seeds.to_string(),
-            interval(&row.recovered, 3),
-            interval(&row.recovered_over_public, 3),
-            interval(&row.accuracy, 3),
-            interval(&row.agreement, 3),
-            value(&row.queries_spent, 0),
-            value(&row.days, 2),
-        ]);
+        cells(
+            body,
+            &[
+                row.slice.clone(),
+                row.arm.clone(),
+                row.student.clone(),
+                row.budget.to_string(),
+                row.seeds.to_string(),
+                interval(&row.recovered, 3),
+                interval(&row.recovered_over_public, 3),
+                interval(&row.accuracy, 3),
+                interval(&row.agreement, 3),
+                value(&row.queries_spent, 0),
+                value(&row.days, 2),
+            ],
+        );
     }
     body.push_str("</tbody></table></div>\n");
 }
 
 fn head(body: &mut String, caption: &str, heads: &[&str]) {
-    let _ = write!(body, "<div class=\"scroll\"><table class=\"sortable\"><caption>{}</caption><thead><tr>", escape(caption.trim()));
+    let _ = write!(
+        body,
+        "<div class=\"scroll\"><table class=\"sortable\"><caption>{}</caption><thead><tr>",
+        escape(caption.trim())
+    );
     for h in heads {
         let _ = write!(body, "<th scope=\"col\"><button type=\"button\">{h}</button></th>");
     }

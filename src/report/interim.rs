@@ -50,9 +50,8 @@ pub fn cross_fitted(scores: &[Vec<f64>]) -> Vec<f64> {
     let seeds = scores.first().map_or(0, Vec::len);
     let others = |c: &[f64], out: usize| c.iter().sum::<f64>() - c[out];
     let best = |out: usize| {
-        (1..scores.len()).fold(0, |b, c| {
-            if others(&scores[c], out) > others(&scores[b], out) { c } else { b }
-        })
+        (1..scores.len())
+            .fold(0, |b, c| if others(&scores[c], out) > others(&scores[b], out) { c } else { b })
     };
     (0..seeds).map(|s| scores[best(s)][s]).collect()
 }

@@ -12,9 +12,9 @@ pub mod parquet;
 pub mod records;
 mod rows;
 pub mod summary;
-pub mod table;
 #[cfg(test)]
 mod synthetic;
+pub mod table;
 
 pub use build::{Pages, build};
 pub use summary::Summary;

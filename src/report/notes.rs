@@ -33,7 +33,10 @@ fn seeds(summary: &Summary, notes: &mut Vec<String>) {
 fn cells(summary: &Summary, notes: &mut Vec<String>) {
     let diverged: usize = summary.rows.iter().map(|r| r.diverged).sum();
     if diverged > 0 {
-        notes.push(format!("{}; diverged cells enter no mean.", count(diverged, "cell diverged", "cells diverged")));
+        notes.push(format!(
+            "{}; diverged cells enter no mean.",
+            count(diverged, "cell diverged", "cells diverged")
+        ));
     }
     let flat: Vec<_> =
         summary.rows.iter().filter(|r| r.accuracy.why == Some(Why::SeedHadNoEffect)).collect();

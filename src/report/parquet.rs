@@ -68,7 +68,9 @@ fn columns(records: &[Record]) -> Result<Vec<(String, bool, Column)>> {
 
 fn whole(name: &str, values: impl Iterator<Item = u64>) -> Result<Column> {
     let convert = |v: u64| {
-        i64::try_from(v).map(Some).map_err(|_| Error::input(name, v, format!("at most {}", i64::MAX)))
+        i64::try_from(v)
+            .map(Some)
+            .map_err(|_| Error::input(name, v, format!("at most {}", i64::MAX)))
     };
     Ok(Column::Whole(values.map(convert).collect::<Result<_>>()?))
 }
@@ -92,7 +94,7 @@ fn bytes(text: String) -> ByteArray {
     ByteArray::from(text.into_bytes())
 }
 
-fn schema(columns: &[(String, bool, Column)]) -> Result<TypePtr, ParquetError> {
+fn schema(columns: &[(String, bool, Column)]) -> std::result::Result<TypePtr, ParquetError> {
     let fields = columns.iter().map(|(name, required, column)| {
         let (physical, logical) = match column {
             Column::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
@@ -107,14 +109,14 @@ fn schema(columns: &[(String, bool, Column)]) -> Result<TypePtr, ParquetError> {
             .build()
             .map(Arc::new)
     });
-    let fields = fields.collect::<Result<Vec<_>, _>>()?;
+    let fields = fields.collect::<std::result::Result<Vec<_>, _>>()?;
     Type::group_type_builder("records").with_fields(fields).build().map(Arc::new)
 }
 
 fn write(
     columns: &[(String, bool, Column)],
     out: &mut (dyn std::io::Write + Send),
-) -> Result<(), ParquetError> {
+) -> std::result::Result<(), ParquetError> {
     let version = KeyValue::new("retort.record_version".to_string(), VERSION.to_string());
     let properties = WriterProperties::builder()
         .set_created_by("retort".into())
@@ -188,7 +190,9 @@ mod tests {
         }
     }
 
-    fn bytes_reader(given: &[Record]) -> SerializedFileReader<impl parquet::file::reader::ChunkReader> {
+    fn bytes_reader(
+        given: &[Record],
+    ) -> SerializedFileReader<impl parquet::file::reader::ChunkReader> {
         let path = std::env::temp_dir().join(format!("retort-parquet-{}", std::process::id()));
         std::fs::write(&path, records_parquet(given).unwrap()).unwrap();
         let file = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();

@@ -23,6 +23,17 @@ pub fn records_csv(records: &[Record]) -> Result<String> {
     String::from_utf8(out).map_err(|e| Error::Internal(e.to_string()))
 }
 
+/// The same without config columns: what a page carries.
+pub fn scores_csv(records: &[Record]) -> Result<String> {
+    let mut csv = csv::WriterBuilder::new().from_writer(Vec::new());
+    csv.write_record(COLUMNS).map_err(internal)?;
+    for (record, score) in rows(records) {
+        csv.write_record(fixed_fields(record, score)).map_err(internal)?;
+    }
+    let bytes = csv.into_inner().map_err(|e| Error::Internal(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| Error::Internal(e.to_string()))
+}
+
 /// [`records_csv`] into a writer.
 pub fn write_csv(records: &[Record], out: &mut dyn std::io::Write) -> Result<()> {
     let keys = config_keys(records);

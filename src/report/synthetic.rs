@@ -39,7 +39,10 @@ pub(crate) fn example() -> Vec<Record> {
 
 /// A small run: one budget, 400; the given numbers of arms and seeds, and the last two students.
 pub(crate) fn records(arms: usize, seeds: u64) -> Vec<Record> {
-    make(arms, 5, 4, seeds).into_iter().filter(|r| r.role != Role::Student || r.budget == 400).collect()
+    make(arms, 5, 4, seeds)
+        .into_iter()
+        .filter(|r| r.role != Role::Student || r.budget == 400)
+        .collect()
 }
 
 fn make(arms: usize, students: usize, budgets: usize, seeds: u64) -> Vec<Record> {
@@ -48,9 +51,19 @@ fn make(arms: usize, students: usize, budgets: usize, seeds: u64) -> Vec<Record>
         let mut rng = Seed::new(seed).rng();
         let teacher = 0.955 + 0.006 * normal(&mut rng);
         let floor = 0.11 + 0.004 * uniform(&mut rng);
-        out.push(record(Role::Teacher, "none", "", "", 0, seed, &[("accuracy", teacher), ("floor_accuracy", floor)]));
+        out.push(record(
+            Role::Teacher,
+            "none",
+            "",
+            "",
+            0,
+            seed,
+            &[("accuracy", teacher), ("floor_accuracy", floor)],
+        ));
         for kin in ["mlp-64", "cnn"] {
-            for (role, level) in [(Role::Untrained, 0.1), (Role::Public, 0.62), (Role::Insider, 0.94)] {
+            for (role, level) in
+                [(Role::Untrained, 0.1), (Role::Public, 0.62), (Role::Insider, 0.94)]
+            {
                 let accuracy = level + 0.01 * normal(&mut rng);
                 let scores = [("accuracy", accuracy), ("agreement", accuracy * 0.99)];
                 out.push(record(role, "none", kin, kin, 0, seed, &scores));
@@ -59,12 +72,14 @@ fn make(arms: usize, students: usize, budgets: usize, seeds: u64) -> Vec<Record>
         for arm in &ARMS[..arms] {
             for student in &STUDENTS[..students] {
                 for &budget in &BUDGETS[..budgets] {
-                    let mut rng = Seed::new(seed).child(&format!("{}/{}/{budget}", arm.0, student.0)).rng();
+                    let mut rng =
+                        Seed::new(seed).child(&format!("{}/{}/{budget}", arm.0, student.0)).rng();
                     let reach = (libm::log(budget as f64 / 12.0) / libm::log(40.0)).min(1.0);
                     let kept = if student.3 { 0.5 + 0.5 * arm.2 } else { arm.2 };
                     let kept = if student.2 { kept.max(0.86) } else { kept };
                     let gain = (reach * student.4 * kept).min(1.0);
-                    let accuracy = (floor + (teacher - floor) * gain + 0.01 * normal(&mut rng)).min(1.0);
+                    let accuracy =
+                        (floor + (teacher - floor) * gain + 0.01 * normal(&mut rng)).min(1.0);
                     let honest = 0.95 - arm.3 + 0.001 * normal(&mut rng);
                     let scores = [
                         ("accuracy", accuracy),
@@ -84,7 +99,8 @@ fn make(arms: usize, students: usize, budgets: usize, seeds: u64) -> Vec<Record>
                         ("honest_refused", if arm.0 == "prada" { 0.013 } else { 0.0 }),
                         ("honest_wait_p95", 0.0),
                     ];
-                    let mut r = record(Role::Student, arm.0, student.0, student.1, budget, seed, &scores);
+                    let mut r =
+                        record(Role::Student, arm.0, student.0, student.1, budget, seed, &scores);
                     r.label_only = student.2;
                     r.counter = student.3 && arm.0 != "noise";
                     r.stack = if arm.1.is_empty() { vec![] } else { vec![arm.1.into()] };

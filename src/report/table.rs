@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::summary::{Arm, Estimate, Row, Slice, Why};
 use super::Summary;
+use super::summary::{Arm, Estimate, Row, Slice, Why};
 use crate::experiment::record::Role;
 
 /// Form of a table.
@@ -53,7 +53,11 @@ fn recovered(out: &mut String, slice: &Slice<'_>) {
     let (students, Some(budget)) = (slice.students(), slice.budget()) else { return };
     let seeds = slice.rows.iter().map(|r| r.seeds).max().unwrap_or(0);
     let _ = writeln!(out, "### recovered at {budget} queries (n = {seeds} seeds)\n");
-    let mut rows = vec![std::iter::once("arm".to_string()).chain(students.iter().map(|s| (*s).to_string())).collect()];
+    let mut rows = vec![
+        std::iter::once("arm".to_string())
+            .chain(students.iter().map(|s| (*s).to_string()))
+            .collect(),
+    ];
     for arm in &slice.arms {
         let mut cells = vec![arm.name.clone()];
         for student in &students {
@@ -69,7 +73,17 @@ fn recovered(out: &mut String, slice: &Slice<'_>) {
 
 fn arms(out: &mut String, slice: &Slice<'_>) {
     let _ = writeln!(out, "### what each arm takes, and what it costs honest users\n");
-    let heads = ["arm", "strongest [95 %]", "drop [95 %]", "p", "honest acc.", "L1 mean/max", "refused", "wait p95", ""];
+    let heads = [
+        "arm",
+        "strongest [95 %]",
+        "drop [95 %]",
+        "p",
+        "honest acc.",
+        "L1 mean/max",
+        "refused",
+        "wait p95",
+        "",
+    ];
     let mut rows = vec![heads.map(String::from).to_vec()];
     for arm in &slice.arms {
         let h = &arm.honest;
@@ -78,7 +92,8 @@ fn arms(out: &mut String, slice: &Slice<'_>) {
             arm.name.clone(),
             interval(&arm.strongest, 2),
             interval(&arm.drop, 2),
-            arm.p.map_or("-".into(), |p| if p < 0.001 { "<.001".into() } else { format!("{p:.3}") }),
+            arm.p
+                .map_or("-".into(), |p| if p < 0.001 { "<.001".into() } else { format!("{p:.3}") }),
             value(&h.accuracy, 3),
             format!("{}/{max}", value(&h.distortion_mean, 2)),
             value(&h.refused, 3),
@@ -91,7 +106,8 @@ fn arms(out: &mut String, slice: &Slice<'_>) {
 
 fn references(out: &mut String, slice: &Slice<'_>) {
     let _ = writeln!(out, "### references\n");
-    let mut rows = vec![["reference", "model", "accuracy [95 %]", "agreement"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["reference", "model", "accuracy [95 %]", "agreement"].map(String::from).to_vec()];
     for reference in &slice.references {
         let role = match reference.role {
             Role::Teacher => "teacher",
@@ -108,7 +124,12 @@ fn references(out: &mut String, slice: &Slice<'_>) {
         ]);
     }
     if let Some(floor) = &slice.floor {
-        rows.push(vec!["floor: best constant answer".into(), String::new(), interval(floor, 3), "-".into()]);
+        rows.push(vec![
+            "floor: best constant answer".into(),
+            String::new(),
+            interval(floor, 3),
+            "-".into(),
+        ]);
     }
     grid(out, &rows);
 }
@@ -193,7 +214,11 @@ fn csv(summary: &Summary) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+    if text.contains([',', '"', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into()
+    }
 }
 
 fn scores(row: &Row) -> [(&'static str, &Estimate); 10] {

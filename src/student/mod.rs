@@ -20,7 +20,10 @@ use crate::seed::Seed;
 
 pub use objective::{Completion, ObjectiveSpec};
 pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
-pub use spec::{Card, DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec, objective_cards, recovery_cards, strategy_cards};
+pub use spec::{
+    Card, DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec, objective_cards,
+    recovery_cards, strategy_cards,
+};
 pub use standard::Standard;
 pub use strategy::{Own, Strategy, StrategySpec};
 

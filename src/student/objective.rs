@@ -13,7 +13,12 @@ use crate::oracle::{Answers, TopK};
 
 /// What a student fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum ObjectiveSpec {
     /// Cross-entropy to the most likely class of each answer.
     HardLabel {},
@@ -68,7 +73,11 @@ impl ObjectiveSpec {
     pub fn validate(&self) -> Result<()> {
         let Self::SoftLabels { temperature, eps, .. } = self else { return Ok(()) };
         if !(*temperature > 0.0 && *temperature <= 100.0) {
-            return Err(Error::config("temperature", temperature.to_string(), "above 0 and at most 100"));
+            return Err(Error::config(
+                "temperature",
+                temperature.to_string(),
+                "above 0 and at most 100",
+            ));
         }
         if !(*eps > 0.0 && *eps <= 0.1) {
             return Err(Error::config("eps", eps.to_string(), "above 0 and at most 0.1"));
@@ -154,7 +163,11 @@ mod tests {
 
     #[test]
     fn each_completion_rule_does_what_its_name_says() {
-        assert!((renormalised(&kept()) - array![[0.375, 0.0, 0.625, 0.0]]).iter().all(|d| d.abs() < 1e-12));
+        assert!(
+            (renormalised(&kept()) - array![[0.375, 0.0, 0.625, 0.0]])
+                .iter()
+                .all(|d| d.abs() < 1e-12)
+        );
         assert!((spread(&kept()) - array![[0.3, 0.1, 0.5, 0.1]]).iter().all(|d| d.abs() < 1e-12));
         let bucket = ObjectiveSpec::default().targets(&Answers::TopK(kept()));
         assert_eq!(bucket, (Targets::Bucket(kept()), Loss::Bucket));

@@ -22,7 +22,12 @@ pub const TABLE_ROWS: usize = 4000;
 
 /// A recovery, as configs write it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum RecoverySpec {
     /// Takes answers as they come.
     #[default]
@@ -109,11 +114,15 @@ impl RecoverySpec {
 
     /// Refuses a recovery that cannot work on answers of this kind.
     pub fn fits(&self, answers: AnswerKind) -> Result<()> {
-        let needs_rows = matches!(self, Self::InverseTable { .. } | Self::MatchedTemperature { .. });
+        let needs_rows =
+            matches!(self, Self::InverseTable { .. } | Self::MatchedTemperature { .. });
         if needs_rows && answers != AnswerKind::Probs {
             return Err(Error::config(
                 "kind",
-                format!("a recovery of probability rows where answers are of kind {}", answers.name()),
+                format!(
+                    "a recovery of probability rows where answers are of kind {}",
+                    answers.name()
+                ),
                 "whole probability rows; `counter` chooses what fits each arm",
             ));
         }
@@ -131,7 +140,12 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) fn new(spec: &RecoverySpec, simulator: Option<Simulator>, classes: usize, seed: Seed) -> Result<Self> {
+    pub(super) fn new(
+        spec: &RecoverySpec,
+        simulator: Option<Simulator>,
+        classes: usize,
+        seed: Seed,
+    ) -> Result<Self> {
         if matches!(spec, RecoverySpec::Counter) {
             return Err(Error::Internal("a counter is resolved before a student is built".into()));
         }
@@ -151,7 +165,9 @@ impl Recovery {
             let sd = scale * f64::from(range.1 - range.0);
             for (i, mut row) in copies.rows_mut().into_iter().enumerate() {
                 if i % n > 0 {
-                    row.mapv_inplace(|x| (x + (sd * normal(&mut rng)) as f32).clamp(range.0, range.1));
+                    row.mapv_inplace(|x| {
+                        (x + (sd * normal(&mut rng)) as f32).clamp(range.0, range.1)
+                    });
                 }
             }
         }
@@ -168,10 +184,14 @@ impl Recovery {
         };
         match (&self.spec, joined) {
             (RecoverySpec::Top1, joined) => Answers::Labels(joined.top1()),
-            (RecoverySpec::MatchedTemperature { t }, Answers::Probs(p)) => Answers::Probs(sharpened(&p, *t)),
+            (RecoverySpec::MatchedTemperature { t }, Answers::Probs(p)) => {
+                Answers::Probs(sharpened(&p, *t))
+            }
             (RecoverySpec::InverseTable { rows }, Answers::Probs(p)) => match &self.simulator {
                 Some(simulator) => {
-                    let table = self.table.get_or_init(|| Table::draw(*rows, self.classes, simulator, self.seed));
+                    let table = self
+                        .table
+                        .get_or_init(|| Table::draw(*rows, self.classes, simulator, self.seed));
                     Answers::Probs(table.invert(&p))
                 }
                 None => Answers::Probs(p), // nothing row-wise stands in the way
@@ -232,10 +252,19 @@ impl Table {
                 let mut defended = vec![0.0; classes];
                 simulator(&clean, &mut defended);
                 let order = descending(&defended);
-                (order.iter().map(|&c| defended[c]).collect(), order.iter().map(|&c| clean[c]).collect())
+                (
+                    order.iter().map(|&c| defended[c]).collect(),
+                    order.iter().map(|&c| clean[c]).collect(),
+                )
             })
             .collect();
-        pairs.sort_by(|a, b| a.0.iter().zip(&b.0).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal));
+        pairs.sort_by(|a, b| {
+            a.0.iter()
+                .zip(&b.0)
+                .map(|(x, y)| x.total_cmp(y))
+                .find(|o| o.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
         let gather = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
             Array2::from_shape_fn((rows, classes), |(i, j)| pick(&pairs[i])[j])
         };
@@ -262,7 +291,8 @@ impl Table {
         let (mut best, mut found): (f64, Vec<(usize, f64)>) = (f64::INFINITY, Vec::new());
         let (mut down, mut up) = (start, start);
         loop {
-            let gap_down = if down > 0 { answer[0] - self.defended[[down - 1, 0]] } else { f64::INFINITY };
+            let gap_down =
+                if down > 0 { answer[0] - self.defended[[down - 1, 0]] } else { f64::INFINITY };
             let gap_up = if up < m { self.defended[[up, 0]] - answer[0] } else { f64::INFINITY };
             if gap_down.min(gap_up) > best.max(NEAR) || (down == 0 && up == m) {
                 break;
@@ -274,14 +304,16 @@ impl Table {
                 up += 1;
                 up - 1
             };
-            let far: f64 = self.defended.row(i).iter().zip(answer).map(|(a, b)| (a - b).abs()).sum();
+            let far: f64 =
+                self.defended.row(i).iter().zip(answer).map(|(a, b)| (a - b).abs()).sum();
             if far <= best.max(NEAR) {
                 found.push((i, far));
                 best = best.min(far);
             }
         }
         let within = best.max(NEAR);
-        let mut near: Vec<usize> = found.into_iter().filter(|(_, far)| *far <= within).map(|(i, _)| i).collect();
+        let mut near: Vec<usize> =
+            found.into_iter().filter(|(_, far)| *far <= within).map(|(i, _)| i).collect();
         near.sort_unstable(); // sums in a fixed order
         let mut mean = vec![0.0; answer.len()];
         for &i in &near {
@@ -340,7 +372,8 @@ mod tests {
     fn a_matched_temperature_is_an_exact_inverse() {
         let clean = array![[0.7, 0.2, 0.06, 0.04]];
         let warm = sharpened(&clean, 1.0 / 3.0);
-        let back = recovery(RecoverySpec::MatchedTemperature { t: 3.0 }, None).recover(&Answers::Probs(warm), &[vec![0]]);
+        let back = recovery(RecoverySpec::MatchedTemperature { t: 3.0 }, None)
+            .recover(&Answers::Probs(warm), &[vec![0]]);
         let Answers::Probs(back) = back else { panic!("{back:?}") };
         assert!((back - clean).iter().all(|d| d.abs() < 1e-12));
     }
@@ -368,8 +401,13 @@ mod tests {
             let mut defended = vec![0.0; 4];
             round(&clean, &mut defended);
             let defended = Array2::from_shape_vec((1, 4), defended).unwrap();
-            let Answers::Probs(back) = r.recover(&Answers::Probs(defended.clone()), &[vec![0]]) else { panic!() };
-            let squared = |row: &Array2<f64>| row.iter().zip(&clean).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+            let Answers::Probs(back) = r.recover(&Answers::Probs(defended.clone()), &[vec![0]])
+            else {
+                panic!()
+            };
+            let squared = |row: &Array2<f64>| {
+                row.iter().zip(&clean).map(|(a, b)| (a - b) * (a - b)).sum::<f64>()
+            };
             plain += squared(&defended);
             inverted += squared(&back);
         }

@@ -82,11 +82,17 @@ impl StudentSpec {
         self.objective.validate().map_err(at("objective"))?;
         self.recovery.validate().map_err(at("recovery"))?;
         if self.knows.accounts > 10_000 {
-            return Err(Error::config("knows.accounts", self.knows.accounts.to_string(), "at most 10000"));
+            return Err(Error::config(
+                "knows.accounts",
+                self.knows.accounts.to_string(),
+                "at most 10000",
+            ));
         }
         let informed = matches!(
             self.recovery,
-            RecoverySpec::Counter | RecoverySpec::InverseTable { .. } | RecoverySpec::MatchedTemperature { .. }
+            RecoverySpec::Counter
+                | RecoverySpec::InverseTable { .. }
+                | RecoverySpec::MatchedTemperature { .. }
         );
         if informed && self.knows.defense != DefenseKnown::Parameters {
             return Err(Error::config(
@@ -132,9 +138,15 @@ fn cards<T: Serialize>(examples: Vec<T>, what: impl Fn(&T) -> &'static str) -> V
 /// All strategies.
 pub fn strategy_cards() -> Vec<Card> {
     cards(StrategySpec::examples(), |s| match s {
-        StrategySpec::Entropy { .. } => "most uncertain pool rows first (ActiveThief, Pal et al. 2020)",
-        StrategySpec::Jbda { .. } => "public rows moved along the sign of the student's Jacobian (Papernot et al. 2017)",
-        StrategySpec::KCenter { .. } => "pool rows that cover probability space (Gonzalez 1985; ActiveThief)",
+        StrategySpec::Entropy { .. } => {
+            "most uncertain pool rows first (ActiveThief, Pal et al. 2020)"
+        }
+        StrategySpec::Jbda { .. } => {
+            "public rows moved along the sign of the student's Jacobian (Papernot et al. 2017)"
+        }
+        StrategySpec::KCenter { .. } => {
+            "pool rows that cover probability space (Gonzalez 1985; ActiveThief)"
+        }
         StrategySpec::Random {} => "pool rows in random order (Orekondy et al. 2019)",
     })
 }
@@ -153,8 +165,12 @@ pub fn recovery_cards() -> Vec<Card> {
         RecoverySpec::None => "answers as they come",
         RecoverySpec::Average { .. } => "asks n times, pays n times, averages",
         RecoverySpec::Counter => "the counter that the arm's defense declares",
-        RecoverySpec::InverseTable { .. } => "simulates the known defense and inverts it (ModelGuard's partial Bayes, Tang et al. 2024)",
-        RecoverySpec::Jitter { .. } => "asks n moved copies, averages; against noise keyed by the input",
+        RecoverySpec::InverseTable { .. } => {
+            "simulates the known defense and inverts it (ModelGuard's partial Bayes, Tang et al. 2024)"
+        }
+        RecoverySpec::Jitter { .. } => {
+            "asks n moved copies, averages; against noise keyed by the input"
+        }
         RecoverySpec::MatchedTemperature { .. } => "undoes a known temperature",
         RecoverySpec::Top1 => "keeps the most likely class only",
     })

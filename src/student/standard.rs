@@ -74,7 +74,7 @@ impl Standard {
         if told.is_empty() && shown.is_empty() {
             return Ok(None);
         }
-        let mut parts: Vec<_> = self.inputs.iter().map(Array2::view).collect();
+        let mut parts: Vec<_> = self.inputs.iter().map(|rows| rows.view()).collect();
         let public = view.public.slice(ndarray::s![..shown.len(), ..]);
         parts.push(public);
         let inputs = concatenate(Axis(0), &parts).map_err(|e| Error::Internal(e.to_string()))?;
@@ -100,7 +100,9 @@ fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Targets {
     if labels.is_empty() {
         return targets;
     }
-    let certain = Array2::from_shape_fn((labels.len(), classes), |(i, c)| f64::from(u8::from(labels[i] == c)));
+    let certain = Array2::from_shape_fn((labels.len(), classes), |(i, c)| {
+        f64::from(u8::from(labels[i] == c))
+    });
     match targets {
         Targets::Labels(mut l) => {
             l.extend(labels);
@@ -109,7 +111,8 @@ fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Targets {
         Targets::Probs(p) => Targets::Probs(stacked(&p, &certain)),
         Targets::Bucket(mut t) => {
             let known = crate::oracle::TopK::of(&certain, t.ids.ncols());
-            t.ids = concatenate(Axis(0), &[t.ids.view(), known.ids.view()]).expect("both are [n, k]");
+            t.ids =
+                concatenate(Axis(0), &[t.ids.view(), known.ids.view()]).expect("both are [n, k]");
             t.probs = stacked(&t.probs, &known.probs);
             Targets::Bucket(t)
         }
@@ -128,10 +131,13 @@ impl Student for Standard {
             return Ok(Ask::Done); // what is left does not pay for one whole row
         }
         let seed = self.seed.child("strategy");
-        let mut strategy =
-            self.strategy.take().unwrap_or_else(|| self.spec.strategy.build(view.pool.nrows(), seed));
+        let mut strategy = self
+            .strategy
+            .take()
+            .unwrap_or_else(|| self.spec.strategy.build(view.pool.nrows(), seed));
         let own = if strategy.wants_model() {
-            let recipe = Recipe { steps: self.recipe.steps.min(ROUND_STEPS), ..self.recipe.clone() };
+            let recipe =
+                Recipe { steps: self.recipe.steps.min(ROUND_STEPS), ..self.recipe.clone() };
             self.train(view, &recipe, self.seed.nth("round", self.asked))?
         } else {
             None
@@ -150,7 +156,11 @@ impl Student for Standard {
 
     fn tell(&mut self, asked: &Array2<f32>, reply: &Reply) -> Result<()> {
         let repeats = self.spec.recovery.repeats();
-        crate::error::expect_shape("told rows", &[asked.nrows()], &[self.pending.nrows() * repeats])?;
+        crate::error::expect_shape(
+            "told rows",
+            &[asked.nrows()],
+            &[self.pending.nrows() * repeats],
+        )?;
         let (mut rows, mut groups) = (Vec::new(), Vec::new());
         for (row, outcomes) in reply.outcomes.chunks(repeats).enumerate() {
             let group: Vec<usize> = outcomes
@@ -206,11 +216,21 @@ mod tests {
             knows: crate::student::Knows::default(),
         };
         let recipe = Recipe { steps: 20, ..Recipe::default() };
-        Standard::new(&spec, &recipe, Device::Cpu, None, InputShape::Flat(1), 2, Seed::new(1)).unwrap()
+        Standard::new(&spec, &recipe, Device::Cpu, None, InputShape::Flat(1), 2, Seed::new(1))
+            .unwrap()
     }
 
     fn view<'a>(pool: &'a Array2<f32>, public: &'a Array2<f32>, left: u64) -> View<'a> {
-        View { pool, public, public_labels: None, left, budget: left, classes: 2, shape: InputShape::Flat(1), range: (0.0, 1.0) }
+        View {
+            pool,
+            public,
+            public_labels: None,
+            left,
+            budget: left,
+            classes: 2,
+            shape: InputShape::Flat(1),
+            range: (0.0, 1.0),
+        }
     }
 
     #[test]
@@ -220,7 +240,10 @@ mod tests {
         let mut s = student(RecoverySpec::Average { n: 3 });
         let Ask::Batch(rows) = s.next(&view(&pool, &public, 11)).unwrap() else { panic!() };
         assert_eq!(rows.nrows(), 9); // three rows three times; the last two units pay for no whole row
-        assert_eq!(student(RecoverySpec::Average { n: 3 }).next(&view(&pool, &public, 2)).unwrap(), Ask::Done);
+        assert_eq!(
+            student(RecoverySpec::Average { n: 3 }).next(&view(&pool, &public, 2)).unwrap(),
+            Ask::Done
+        );
     }
 
     #[test]
@@ -253,7 +276,10 @@ mod tests {
         let mut s = student(RecoverySpec::None);
         let learned = s.learn(&view(&pool, &public, 0), Seed::new(2)).unwrap();
         assert_eq!(learned.transfer_rows, 0);
-        assert_eq!(learned.last.weights_hash().unwrap(), s.fresh().unwrap().weights_hash().unwrap());
+        assert_eq!(
+            learned.last.weights_hash().unwrap(),
+            s.fresh().unwrap().weights_hash().unwrap()
+        );
     }
 
     #[test]

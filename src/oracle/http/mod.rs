@@ -44,6 +44,11 @@ pub struct HttpOracle {
     reading: Reading,
 }
 
+/// Refuses an address that is not on this machine.
+pub fn check_loopback(url: &str) -> Result<()> {
+    url::loopback(url).map(|_| ())
+}
+
 impl HttpOracle {
     /// Reads the model's metadata. Without `model`, the server is asked for its model's name, which
     /// ours tell. If the names of the outputs do not say what they are, one row of zeros is asked

@@ -90,14 +90,23 @@ pub(super) fn accuracy(slice: &Slice<'_>) -> Drawn {
         let mut last_y = f64::INFINITY;
         for (name, y) in lines {
             chart
-                .draw_series(DashedLineSeries::new([(range.0, y), (range.1, y)], 4, 4, BLACK.mix(0.6).into()))
+                .draw_series(DashedLineSeries::new(
+                    [(range.0, y), (range.1, y)],
+                    4,
+                    4,
+                    BLACK.mix(0.6).into(),
+                ))
                 .map_err(failed)?;
             // Labels keep a line's height apart, whatever the values.
             let label_y = y.min(last_y - 0.05);
             last_y = label_y;
             let place = chart.backend_coord(&(range.1, label_y));
-            body.draw(&Text::new(format!("{name} {y:.3}"), (place.0 + 6, place.1 - 6 - LEGEND as i32), ("sans-serif", 12)))
-                .map_err(failed)?;
+            body.draw(&Text::new(
+                format!("{name} {y:.3}"),
+                (place.0 + 6, place.1 - 6 - LEGEND as i32),
+                ("sans-serif", 12),
+            ))
+            .map_err(failed)?;
         }
         for (i, student) in students.iter().enumerate() {
             band(&mut chart, &slice.curve("none", student), i, |r| r.accuracy)?;
@@ -129,8 +138,10 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 fn legend(area: &Area<'_>, students: &[&str]) -> crate::error::Result<()> {
     let mut x = 10;
     for (i, student) in students.iter().enumerate() {
-        area.draw(&PathElement::new(vec![(x, 16), (x + 18, 16)], colour(i).stroke_width(3))).map_err(failed)?;
-        area.draw(&Text::new((*student).to_string(), (x + 24, 9), ("sans-serif", 13))).map_err(failed)?;
+        area.draw(&PathElement::new(vec![(x, 16), (x + 18, 16)], colour(i).stroke_width(3)))
+            .map_err(failed)?;
+        area.draw(&Text::new((*student).to_string(), (x + 24, 9), ("sans-serif", 13)))
+            .map_err(failed)?;
         x += 44 + 8 * student.len() as i32;
     }
     Ok(())
@@ -139,10 +150,18 @@ fn legend(area: &Area<'_>, students: &[&str]) -> crate::error::Result<()> {
 type Chart<'a, 'b> = ChartContext<
     'a,
     SVGBackend<'b>,
-    Cartesian2d<plotters::coord::combinators::LogCoord<f64>, plotters::coord::types::RangedCoordf64>,
+    Cartesian2d<
+        plotters::coord::combinators::LogCoord<f64>,
+        plotters::coord::types::RangedCoordf64,
+    >,
 >;
 
-fn band(chart: &mut Chart<'_, '_>, curve: &[&Row], i: usize, of: impl Fn(&Row) -> Estimate) -> crate::error::Result<()> {
+fn band(
+    chart: &mut Chart<'_, '_>,
+    curve: &[&Row],
+    i: usize,
+    of: impl Fn(&Row) -> Estimate,
+) -> crate::error::Result<()> {
     let points: Vec<(f64, Estimate)> = curve.iter().map(|r| (r.budget as f64, of(r))).collect();
     let upper = points.iter().filter_map(|(x, e)| Some((*x, e.interval?.1.clamp(0.0, 1.08))));
     let lower = points.iter().rev().filter_map(|(x, e)| Some((*x, e.interval?.0.clamp(0.0, 1.08))));
@@ -150,8 +169,11 @@ fn band(chart: &mut Chart<'_, '_>, curve: &[&Row], i: usize, of: impl Fn(&Row) -
     if outline.len() > 2 {
         chart.draw_series([Polygon::new(outline, colour(i).mix(0.15))]).map_err(failed)?;
     }
-    let line: Vec<(f64, f64)> = points.iter().filter_map(|(x, e)| Some((*x, e.mean?.clamp(0.0, 1.08)))).collect();
+    let line: Vec<(f64, f64)> =
+        points.iter().filter_map(|(x, e)| Some((*x, e.mean?.clamp(0.0, 1.08)))).collect();
     chart.draw_series(LineSeries::new(line.clone(), colour(i).stroke_width(2))).map_err(failed)?;
-    chart.draw_series(line.into_iter().map(|p| Circle::new(p, 2, colour(i).filled()))).map_err(failed)?;
+    chart
+        .draw_series(line.into_iter().map(|p| Circle::new(p, 2, colour(i).filled())))
+        .map_err(failed)?;
     Ok(())
 }

@@ -16,26 +16,37 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
     let height = TOP + CELL.1 * slice.arms.len() as i32 + 10;
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, (width as u32, height as u32)).into_drawing_area();
+        let root =
+            SVGBackend::with_string(&mut svg, (width as u32, height as u32)).into_drawing_area();
         let middle = Pos::new(HPos::Center, VPos::Center);
         let head = ("sans-serif", 13).into_font().color(&BLACK).pos(middle);
         for (j, student) in students.iter().enumerate() {
             let x = LEFT + CELL.0 * j as i32 + CELL.0 / 2;
-            root.draw(&Text::new((*student).to_string(), (x, TOP / 2), head.clone())).map_err(failed)?;
+            root.draw(&Text::new((*student).to_string(), (x, TOP / 2), head.clone()))
+                .map_err(failed)?;
         }
         for (i, arm) in slice.arms.iter().enumerate() {
             let y = TOP + CELL.1 * i as i32;
-            let left = ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw(&Text::new(arm.name.clone(), (LEFT - 8, y + CELL.1 / 2), left)).map_err(failed)?;
+            let left = ("sans-serif", 13)
+                .into_font()
+                .color(&BLACK)
+                .pos(Pos::new(HPos::Right, VPos::Center));
+            root.draw(&Text::new(arm.name.clone(), (LEFT - 8, y + CELL.1 / 2), left))
+                .map_err(failed)?;
             for (j, student) in students.iter().enumerate() {
-                let Some(value) = slice.row(&arm.name, student, budget).and_then(|r| r.recovered.mean) else { continue };
+                let Some(value) =
+                    slice.row(&arm.name, student, budget).and_then(|r| r.recovered.mean)
+                else {
+                    continue;
+                };
                 let x = LEFT + CELL.0 * j as i32;
                 let corners = [(x + 1, y + 1), (x + CELL.0 - 1, y + CELL.1 - 1)];
                 let (fill, ink) = shade(value);
                 root.draw(&Rectangle::new(corners, fill.filled())).map_err(failed)?;
                 if arm.worst_student.as_deref() == Some(*student) {
                     let frame = [(x + 2, y + 2), (x + CELL.0 - 2, y + CELL.1 - 2)];
-                    root.draw(&Rectangle::new(frame, RGBColor(213, 94, 0).stroke_width(3))).map_err(failed)?;
+                    root.draw(&Rectangle::new(frame, RGBColor(213, 94, 0).stroke_width(3)))
+                        .map_err(failed)?;
                 }
                 let style = ("sans-serif", 13).into_font().color(&ink).pos(middle);
                 let place = (x + CELL.0 / 2, y + CELL.1 / 2);
@@ -44,7 +55,9 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
         }
         root.present().map_err(failed)?;
     }
-    let caption = format!("Recovered share at {budget} queries, defense by student; the strongest student against each defense is framed.");
+    let caption = format!(
+        "Recovered share at {budget} queries, defense by student; the strongest student against each defense is framed."
+    );
     Ok(Some(("heatmap", caption, svg)))
 }
 

@@ -40,10 +40,23 @@ pub fn all(summary: &Summary) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (i, slice) in summary.parts().enumerate() {
         let suffix = if i == 0 { String::new() } else { format!("-{}", i + 1) };
-        for drawn in [curves::recovered(&slice), curves::accuracy(&slice), heatmap::draw(&slice), pareto::draw(&slice)] {
+        for drawn in [
+            curves::recovered(&slice),
+            curves::accuracy(&slice),
+            heatmap::draw(&slice),
+            pareto::draw(&slice),
+        ] {
             if let Some((name, caption, svg)) = drawn? {
-                let caption = if slice.name.is_empty() { caption } else { format!("{}: {caption}", slice.name) };
-                figures.push(Figure { name: format!("{name}{suffix}"), svg: finish(&svg, &caption), caption });
+                let caption = if slice.name.is_empty() {
+                    caption
+                } else {
+                    format!("{}: {caption}", slice.name)
+                };
+                figures.push(Figure {
+                    name: format!("{name}{suffix}"),
+                    svg: finish(&svg, &caption),
+                    caption,
+                });
             }
         }
     }

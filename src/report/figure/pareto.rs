@@ -9,7 +9,9 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
     let points: Vec<(&str, f64, f64)> = slice
         .arms
         .iter()
-        .filter_map(|a| Some((a.name.as_str(), 100.0 * a.honest.loss.mean?, a.strongest.mean.or(a.worst.mean)?)))
+        .filter_map(|a| {
+            Some((a.name.as_str(), 100.0 * a.honest.loss.mean?, a.strongest.mean.or(a.worst.mean)?))
+        })
         .collect();
     if points.len() < 2 {
         return Ok(None);
@@ -38,7 +40,9 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
             .map_err(failed)?;
         let mut labels: Vec<(i32, i32)> = Vec::new();
         for (i, (name, cost, left)) in points.iter().enumerate() {
-            chart.draw_series([Circle::new((*cost, *left), 5, colour(i).filled())]).map_err(failed)?;
+            chart
+                .draw_series([Circle::new((*cost, *left), 5, colour(i).filled())])
+                .map_err(failed)?;
             let (x, y) = chart.backend_coord(&(*cost, *left));
             // Labels of near points go below one another.
             let mut place = (x + 9, y - 7);
@@ -46,7 +50,12 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
                 place.1 += 14;
             }
             labels.push(place);
-            root.draw(&Text::new((*name).to_string(), place, ("sans-serif", 12).into_font().color(&colour(i)))).map_err(failed)?;
+            root.draw(&Text::new(
+                (*name).to_string(),
+                place,
+                ("sans-serif", 12).into_font().color(&colour(i)),
+            ))
+            .map_err(failed)?;
         }
         root.present().map_err(failed)?;
     }

@@ -67,8 +67,12 @@ mod tests {
                 assert!((got - want.as_f64().unwrap()).abs() < 1e-10, "{}", case["id"]);
             }
             let order: Vec<u64> = descending(&scores).into_iter().map(|i| i as u64).collect();
-            let want: Vec<u64> =
-                case["expected"]["order_entropy"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
+            let want: Vec<u64> = case["expected"]["order_entropy"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_u64().unwrap())
+                .collect();
             assert_eq!(order, want, "{}", case["id"]);
         }
     }

@@ -31,9 +31,20 @@ pub(super) fn sign_of_round(round: usize, tau: usize) -> f64 {
 }
 
 /// x + step sign(gradient), clipped to the valid range; sign(0) = 0.
-pub(super) fn moved(x: &Array2<f32>, gradient: &Array2<f32>, step: f64, range: (f32, f32)) -> Array2<f32> {
+pub(super) fn moved(
+    x: &Array2<f32>,
+    gradient: &Array2<f32>,
+    step: f64,
+    range: (f32, f32),
+) -> Array2<f32> {
     Zip::from(x).and(gradient).map_collect(|&x, &g| {
-        let sign = if g > 0.0 { 1.0 } else if g < 0.0 { -1.0 } else { 0.0 };
+        let sign = if g > 0.0 {
+            1.0
+        } else if g < 0.0 {
+            -1.0
+        } else {
+            0.0
+        };
         ((f64::from(x) + step * sign) as f32).clamp(range.0, range.1)
     })
 }
@@ -91,7 +102,8 @@ mod tests {
             let input = &case["input"];
             let x = matrix(&input["x"]).mapv(|v| v as f32);
             let gradient = matrix(&case["expected"]["grad_logit"]).mapv(|v| v as f32);
-            let range = (input["lo"].as_f64().unwrap() as f32, input["hi"].as_f64().unwrap() as f32);
+            let range =
+                (input["lo"].as_f64().unwrap() as f32, input["hi"].as_f64().unwrap() as f32);
             let got = moved(&x, &gradient, input["lambda"].as_f64().unwrap(), range);
             for (g, w) in got.iter().zip(&matrix(&case["expected"]["x_new"])) {
                 assert!((f64::from(*g) - w).abs() < 1e-5, "{}: {g} {w}", case["id"]);
@@ -105,8 +117,12 @@ mod tests {
             let input = |k: &str| case["input"][k].as_u64().unwrap() as usize;
             let signs: Vec<i64> =
                 (0..input("rounds")).map(|r| sign_of_round(r, input("tau")) as i64).collect();
-            let want: Vec<i64> =
-                case["expected"]["signs"].as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect();
+            let want: Vec<i64> = case["expected"]["signs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_i64().unwrap())
+                .collect();
             assert_eq!(signs, want, "{}", case["id"]);
         }
     }

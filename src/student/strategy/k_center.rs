@@ -73,14 +73,22 @@ mod tests {
         assert_eq!(cases.len(), 5);
         for case in cases {
             let all = matrix(&case["input"]["points"]);
-            let labelled: Vec<usize> =
-                case["input"]["labelled"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
+            let labelled: Vec<usize> = case["input"]["labelled"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_u64().unwrap() as usize)
+                .collect();
             let rest: Vec<usize> = (0..all.nrows()).filter(|i| !labelled.contains(i)).collect();
             let k = case["input"]["k"].as_u64().unwrap() as usize;
             let got = farthest(&all.select(Axis(0), &rest), &all.select(Axis(0), &labelled), k);
             let got: Vec<u64> = got.into_iter().map(|i| rest[i] as u64).collect();
-            let want: Vec<u64> =
-                case["expected"]["selected"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
+            let want: Vec<u64> = case["expected"]["selected"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_u64().unwrap())
+                .collect();
             assert_eq!(got, want, "{}", case["id"]);
         }
     }

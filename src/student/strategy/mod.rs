@@ -52,7 +52,12 @@ pub trait Strategy: Send {
 
 /// A strategy, as configs write it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum StrategySpec {
     /// Pool rows where the student's own prediction is most uncertain (ActiveThief, Pal et al. 2020).
     Entropy {
@@ -151,9 +156,15 @@ impl StrategySpec {
     pub fn build(&self, pool: usize, seed: Seed) -> Box<dyn Strategy> {
         let order = crate::seed::permutation(&mut seed.child("pool-order").rng(), pool);
         match *self {
-            Self::Entropy { rounds, seed_share } => Box::new(entropy::Entropy::new(order, rounds, seed_share)),
-            Self::Jbda { step, tau } => Box::new(jbda::Jbda::new(step, tau, seed.child("reservoir"))),
-            Self::KCenter { rounds, seed_share } => Box::new(k_center::KCenter::new(order, rounds, seed_share)),
+            Self::Entropy { rounds, seed_share } => {
+                Box::new(entropy::Entropy::new(order, rounds, seed_share))
+            }
+            Self::Jbda { step, tau } => {
+                Box::new(jbda::Jbda::new(step, tau, seed.child("reservoir")))
+            }
+            Self::KCenter { rounds, seed_share } => {
+                Box::new(k_center::KCenter::new(order, rounds, seed_share))
+            }
             Self::Random {} => Box::new(random::Random::new(order)),
         }
     }
@@ -198,7 +209,8 @@ impl Rounds {
 
 #[cfg(test)]
 pub(crate) fn vectors(method: &str) -> Vec<serde_json::Value> {
-    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/attacks-classifier.json"));
+    let text =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/attacks-classifier.json"));
     let file: serde_json::Value = serde_json::from_str(text).unwrap();
     file["cases"].as_array().unwrap().iter().filter(|c| c["method"] == method).cloned().collect()
 }
