@@ -26,7 +26,7 @@ pub struct SplitSpec {
 
 impl Default for SplitSpec {
     fn default() -> Self {
-        Self { teacher: 650, pool: 450, public: 100, traffic: 237, test: 360 }
+        Self { teacher: 800, pool: 400, public: 100, traffic: 137, test: 360 }
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         for seed in 0..50 {
             let split = Split::draw(&SplitSpec::default(), &data, Seed::new(seed)).unwrap();
             let sizes = [&split.teacher, &split.pool, &split.public, &split.traffic, &split.test];
-            assert_eq!(sizes.map(Vec::len), [650, 450, 100, 237, 360]);
+            assert_eq!(sizes.map(Vec::len), [800, 400, 100, 137, 360]);
             let mut all = rows(&split);
             all.sort_unstable();
             assert_eq!(all, (0..1797).collect::<Vec<_>>());

@@ -11,7 +11,7 @@ pub use distortion::{Stage, reading};
 
 use crate::defense::Stack;
 use crate::error::{Result, expect_shape};
-use crate::ledger::Ledger;
+use crate::ledger::{Code, Ledger, Log};
 use crate::oracle::{AnswerKind, Answers, Batch, Card, Denial, Oracle, Outcome, Reply};
 use distortion::Meter;
 
@@ -33,13 +33,41 @@ pub struct Gateway {
     stack: Stack,
     oracle: Box<dyn Oracle>,
     meter: Meter,
+    log: Option<Log>,
 }
 
 impl Gateway {
     /// Joins the three.
     pub fn new(ledger: Ledger, stack: Stack, oracle: Box<dyn Oracle>) -> Self {
         let meter = Meter::new(&stack.names(), oracle.card().classes);
-        Self { ledger, stack, oracle, meter }
+        Self { ledger, stack, oracle, meter, log: None }
+    }
+
+    /// Keeps a log of the newest `capacity` rows from here on.
+    pub fn keep_log(&mut self, capacity: usize) {
+        self.log = Some(Log::new(capacity));
+    }
+
+    /// The exchange log, if one is kept.
+    pub fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
+    }
+
+    fn write_log(&mut self, batch: &Batch, outcomes: &[Outcome]) {
+        let Some(log) = &mut self.log else { return };
+        for (i, outcome) in outcomes.iter().enumerate() {
+            let bytes: Vec<u8> = batch.inputs.row(i).iter().flat_map(|x| x.to_le_bytes()).collect();
+            let hash = blake3::hash(&bytes);
+            let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+            let code = match outcome {
+                Outcome::Answered(_) => Code::Answered,
+                Outcome::Denied(Denial::OverBudget { .. }) => Code::OverBudget,
+                Outcome::Denied(Denial::Throttled { .. }) => Code::Throttled,
+                Outcome::Denied(Denial::Blocked { .. }) => Code::Blocked,
+                Outcome::Denied(Denial::WorkRequired { .. }) => Code::WorkRequired,
+            };
+            log.push(batch.account[i], batch.at[i], u64::from_le_bytes(*first), code);
+        }
     }
 
     /// Who spent what.
@@ -156,6 +184,7 @@ impl Door for Gateway {
             .into_iter()
             .map(|o| o.unwrap_or(Outcome::Denied(Denial::OverBudget { left: 0 })))
             .collect();
+        self.write_log(batch, &outcomes);
         let several = parts.answers.len() > 1;
         let answers = if parts.answers.is_empty() {
             empty_answers(self.oracle.card())

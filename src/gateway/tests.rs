@@ -81,3 +81,16 @@ fn rows_of_the_wrong_width_are_an_error() {
     assert!(gateway.ask(&Batch::classify(me, Tick::ZERO, Array2::zeros((2, 3)))).is_err());
     assert_eq!(gateway.ledger().totals()[0].attempted, 0);
 }
+
+#[test]
+fn the_exchange_log_tells_equal_inputs_and_what_became_of_each_row() {
+    let (mut gateway, me) = gateway(2, &[]);
+    gateway.keep_log(10);
+    gateway.ask(&Batch::classify(me, Tick::ms(3), Array2::zeros((3, 4)))).unwrap();
+    let log: Vec<_> = gateway.log().unwrap().entries().copied().collect();
+    assert_eq!(
+        log.iter().map(|e| e.code).collect::<Vec<_>>(),
+        [Code::Answered, Code::Answered, Code::OverBudget]
+    );
+    assert!(log.iter().all(|e| e.input == log[0].input && e.at == Tick::ms(3)));
+}

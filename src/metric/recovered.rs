@@ -35,6 +35,8 @@ fn fieller(s: f64, t: f64, vs: f64, vt: f64, c: f64, q: f64) -> Fieller {
     let q2 = q * q;
     let (a, b, d) = (t * t - q2 * vt, s * t - q2 * c, s * s - q2 * vs);
     let under = b * b - a * d;
+    // Without a spread the root is zero but for rounding.
+    let under = if under.abs() < 1e-14 * b * b { 0.0 } else { under };
     if a > 0.0 {
         let root = under.max(0.0).sqrt();
         return Fieller::Interval { low: (b - root) / a, high: (b + root) / a };

@@ -190,9 +190,7 @@ mod tests {
         }
     }
 
-    fn bytes_reader(
-        given: &[Record],
-    ) -> SerializedFileReader<impl parquet::file::reader::ChunkReader> {
+    fn bytes_reader(given: &[Record]) -> SerializedFileReader<std::fs::File> {
         let path = std::env::temp_dir().join(format!("retort-parquet-{}", std::process::id()));
         std::fs::write(&path, records_parquet(given).unwrap()).unwrap();
         let file = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();

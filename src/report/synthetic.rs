@@ -132,6 +132,7 @@ pub(crate) fn record(
     Record {
         version: VERSION,
         name: "example".into(),
+        variant: String::new(),
         cell: blake3::hash(name.as_bytes()).to_hex()[..16].to_string(),
         role,
         arm: arm.into(),

@@ -35,7 +35,7 @@ fn bad_configs_are_refused_with_place_and_hint() {
     let c = swap("queries = [20, 40]", "queries = [0, 40]");
     refused("zero", &c, &[], &[&line(&c, "queries ="), "budget.queries[0]", "found 0"]);
     let c = swap("queries = [20, 40]", "queries = [20, 4000]");
-    refused("pool", &c, &[], &[&line(&c, "queries ="), "4000", "split.pool = 450"]);
+    refused("pool", &c, &[], &[&line(&c, "queries ="), "4000", "split.pool = 400"]);
     let c = swap("kind = \"round\", digits = 1", "kind = \"top-k\", k = 11");
     refused("top-k", &c, &[], &[&line(&c, "top-k"), "11", "10"]);
     let c = swap(
