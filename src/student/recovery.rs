@@ -265,7 +265,8 @@ impl Table {
                 .find(|o| o.is_ne())
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
-        let gather = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
+        type Pair = (Vec<f64>, Vec<f64>);
+        let gather = |pick: fn(&Pair) -> &Vec<f64>| {
             Array2::from_shape_fn((rows, classes), |(i, j)| pick(&pairs[i])[j])
         };
         Self { defended: gather(|p| &p.0), clean: gather(|p| &p.1) }

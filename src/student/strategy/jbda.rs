@@ -27,7 +27,7 @@ impl Jbda {
 
 /// (-1)^floor(round / tau).
 pub(super) fn sign_of_round(round: usize, tau: usize) -> f64 {
-    if (round / tau) % 2 == 0 { 1.0 } else { -1.0 }
+    if (round / tau).is_multiple_of(2) { 1.0 } else { -1.0 }
 }
 
 /// x + step sign(gradient), clipped to the valid range; sign(0) = 0.
