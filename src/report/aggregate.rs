@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::interim as stat;
 use super::summary::{Estimate, Why};
 use crate::experiment::record::Record;
+use crate::metric;
 
 /// One value per seed.
 pub(super) type BySeed = BTreeMap<u64, f64>;
@@ -24,8 +24,8 @@ pub(super) fn mean(values: &BySeed) -> Estimate {
         1 => Estimate::bare(1, x[0], Why::OneSeed),
         _ if constant(&x) => Estimate::bare(n, x[0], Why::NoSpread),
         _ => {
-            let (mean, half) = stat::mean_ci(&x);
-            Estimate { n, mean: Some(mean), interval: Some((mean - half, mean + half)), why: None }
+            let e = metric::mean_ci(&x, 0.95);
+            Estimate { n, mean: Some(e.mean), interval: e.low.zip(e.high), why: None }
         }
     }
 }
@@ -38,30 +38,24 @@ pub(super) fn paired(a: &BySeed, b: &BySeed) -> Estimate {
 /// Ratio of the seed means of `(student - floor)` and `(teacher - floor)`, with Fieller's interval from
 /// the joint covariance over seeds.
 pub(super) fn recovered(student: &BySeed, teacher: &BySeed, floor: &BySeed) -> Estimate {
-    let (gain, gap) = (difference(student, floor), difference(teacher, floor));
-    let seeds: Vec<u64> = gain.keys().filter(|s| gap.contains_key(s)).copied().collect();
-    let gain: Vec<f64> = seeds.iter().map(|s| gain[s]).collect();
-    let gap: Vec<f64> = seeds.iter().map(|s| gap[s]).collect();
+    let triple = |(seed, s): (&u64, &f64)| Some((*s, *teacher.get(seed)?, *floor.get(seed)?));
+    let seeds: Vec<(f64, f64, f64)> = student.iter().filter_map(triple).collect();
     let n = seeds.len();
     if n == 0 {
         return Estimate::absent(0, Why::Missing);
     }
-    let ratio = gain.iter().sum::<f64>() / gap.iter().sum::<f64>();
-    if !ratio.is_finite() {
+    let r = metric::recovered(&seeds);
+    let Some(value) = r.value.filter(|_| r.identified) else {
         return Estimate::absent(n, Why::NotIdentified);
-    }
+    };
     if n == 1 {
-        return Estimate::bare(1, ratio, Why::OneSeed);
+        return Estimate::bare(1, value, Why::OneSeed);
     }
-    let (mean_gap, se) = stat::mean_se(&gap);
-    if mean_gap.abs() < 4.0 * se {
-        return Estimate::absent(n, Why::NotIdentified);
+    if seeds.windows(2).all(|w| w[0] == w[1]) {
+        return Estimate::bare(n, value, Why::NoSpread);
     }
-    if constant(&gain) && constant(&gap) {
-        return Estimate::bare(n, ratio, Why::NoSpread);
-    }
-    match stat::fieller(&gain, &gap) {
-        Some(interval) => Estimate { n, mean: Some(ratio), interval: Some(interval), why: None },
+    match r.low.zip(r.high) {
+        Some(interval) => Estimate { n, mean: Some(value), interval: Some(interval), why: None },
         None => Estimate::absent(n, Why::NotIdentified),
     }
 }
@@ -77,19 +71,20 @@ pub(super) fn strongest(students: &[BySeed]) -> BySeed {
     }
     let table: Vec<Vec<f64>> =
         students.iter().map(|v| seeds.iter().map(|s| v[s]).collect()).collect();
-    seeds.into_iter().zip(stat::cross_fitted(&table)).collect()
+    let fit = metric::cross_fitted(&table).map(|fit| fit.per_seed);
+    seeds.into_iter().zip(fit.unwrap_or_default()).collect()
 }
 
 /// Two-sided p of `mean(a - b) = 0`, paired by seed; none without a spread.
 pub(super) fn p_value(a: &BySeed, b: &BySeed) -> Option<f64> {
     let x: Vec<f64> = difference(a, b).into_values().collect();
-    (x.len() > 1 && !constant(&x)).then(|| stat::p_zero(&x))
+    if constant(&x) { None } else { metric::mean_ci(&x, 0.95).p }
 }
 
 /// Holm's adjusted p, in place; arms without a p are no part of the family.
 pub(super) fn adjust(p: &mut [&mut Option<f64>]) {
     let known: Vec<f64> = p.iter().filter_map(|p| **p).collect();
-    let mut adjusted = stat::holm(&known).into_iter();
+    let mut adjusted = metric::holm(&known).into_iter();
     for p in p.iter_mut().filter(|p| p.is_some()) {
         **p = adjusted.next();
     }

@@ -6,7 +6,6 @@ mod figure;
 mod gather;
 mod headline;
 mod html;
-mod interim;
 mod notes;
 pub mod parquet;
 pub mod records;
