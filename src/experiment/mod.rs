@@ -2,7 +2,7 @@
 //! and gateways; it prints nothing, and only `folder` and `provenance` touch files and clocks.
 //!
 //! Data flow: [`config`] text -> [`spec`] -> [`plan`] cells -> [`world`] (data, teacher, truth per
-//! seed) -> [`run`] (open a gateway, [`session`], learn, [`measure`]) -> [`record`] -> [`folder`].
+//! seed) -> [`run`] (open a gateway, `session`, learn, `measure`) -> [`record`] -> [`folder`].
 
 pub mod config;
 pub mod external;

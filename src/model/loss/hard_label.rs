@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2};
 use super::{log_softmax, rowwise};
 use crate::error::{Error, Result};
 
-/// Mean of -log softmax(z)[label] and its gradient, for logits `[n, c]` and labels `[n]` below c.
+/// Mean of -log softmax(z)\[label\] and its gradient, for logits `[n, c]` and labels `[n]` below c.
 pub fn loss(logits: ArrayView2<'_, f64>, labels: &[usize]) -> (f64, Array2<f64>) {
     rowwise(logits, |row, z, grad| {
         log_softmax(z, grad);
