@@ -27,10 +27,11 @@ impl Honest {
 
 impl Strategy for Honest {
     fn pick(&mut self, view: &View<'_>, rows: usize, _: Option<&dyn Own>) -> Result<Array2<f32>> {
-        if self.next == 0 && self.user == User::NarrowTopic {
-            if let Some(&centre) = self.order.first() {
-                self.order = nearest_first(view.pool, centre);
-            }
+        if self.next == 0
+            && self.user == User::NarrowTopic
+            && let Some(&centre) = self.order.first()
+        {
+            self.order = nearest_first(view.pool, centre);
         }
         let end = (self.next + rows.min(BATCH)).min(self.order.len());
         let places = &self.order[self.next..end];
