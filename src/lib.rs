@@ -1,7 +1,7 @@
 //! An oracle answers students through defenses, on a ledger, over data and models; metrics score
 //! the exchange, experiments run it, reports show it, serve puts it on a port.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod data;
 pub mod defense;

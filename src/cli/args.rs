@@ -211,3 +211,13 @@ pub enum DataCommand {
         name: String,
     },
 }
+
+impl From<Format> for retort::report::table::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Md => Self::Md,
+            Format::Csv => Self::Csv,
+            Format::Json => Self::Json,
+        }
+    }
+}

@@ -18,7 +18,12 @@ pub fn check(args: &Check, common: &Common) -> Result<u8> {
         return Ok(0);
     }
     let spec = &loaded.plan.variants[0].spec;
-    put(&format!("{}: {} cells, {} variant(s)", loaded.name, loaded.plan.cells.len(), loaded.plan.variants.len()));
+    put(&format!(
+        "{}: {} cells, {} variant(s)",
+        loaded.name,
+        loaded.plan.cells.len(),
+        loaded.plan.variants.len()
+    ));
     for arm in spec.arms() {
         put(&format!("  arm {}", arm.name));
         for layer in &arm.stack {
@@ -50,7 +55,10 @@ pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
             put("index,cell,variant,role,arm,student,budget,seed");
             for (i, c) in plan.cells.iter().enumerate() {
                 let role = role_name(c.role);
-                put(&format!("{i},{},{},{role},{},{},{},{}", c.id, c.variant, c.arm, c.student, c.budget, c.seed));
+                put(&format!(
+                    "{i},{},{},{role},{},{},{},{}",
+                    c.id, c.variant, c.arm, c.student, c.budget, c.seed
+                ));
             }
         }
         Format::Md => put(&summary(plan)),
@@ -60,7 +68,8 @@ pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
 
 fn summary(plan: &Plan) -> String {
     use std::fmt::Write as _;
-    let mut text = String::from("| role | cells | most queries | training steps |\n|---|---:|---:|---:|\n");
+    let mut text =
+        String::from("| role | cells | most queries | training steps |\n|---|---:|---:|---:|\n");
     let mut all_steps = 0;
     for role in [Role::Teacher, Role::Untrained, Role::Public, Role::Insider, Role::Student] {
         let cells: Vec<_> = plan.cells.iter().filter(|c| c.role == role).collect();
@@ -79,7 +88,11 @@ fn summary(plan: &Plan) -> String {
         all_steps += steps;
         let _ = writeln!(text, "| {} | {} | {queries} | {steps} |", role_name(role), cells.len());
     }
-    let _ = writeln!(text, "\n{} cells, at most {all_steps} optimiser steps, rounds of active students not counted.", plan.cells.len());
+    let _ = writeln!(
+        text,
+        "\n{} cells, at most {all_steps} optimiser steps, rounds of active students not counted.",
+        plan.cells.len()
+    );
     text
 }
 

@@ -1,26 +1,100 @@
 //! `retort list`: what configs can name, from the registries themselves.
 
-use retort::Result;
-use retort::report::listing::{self, Row};
+use retort::{Error, Result};
+use serde_json::{Value, json};
 
 use super::args::{Format, Kind, List};
 use super::put;
 
+/// One line of a listing: an example as a config writes it, and what it is.
+struct Row {
+    example: String,
+    what: String,
+}
+
 /// Prints one registry.
 pub fn list(args: &List) -> Result<u8> {
-    let rows: Vec<Row> = match args.kind {
-        Kind::Datasets => retort::data::cards().iter().map(|c| Row::new(&c.name, &c.summary(), &c.source)).collect(),
-        Kind::Models => retort::model::cards(),
-        Kind::Strategies => retort::student::strategy_cards(),
-        Kind::Objectives => retort::student::objective_cards(),
-        Kind::Recoveries => retort::student::recovery_cards(),
-        Kind::Defenses => retort::defense::cards(),
-        Kind::Metrics => retort::metric::cards(),
-    };
-    put(&match args.format {
-        Format::Md => listing::markdown(&rows),
-        Format::Csv => listing::csv(&rows)?,
-        Format::Json => listing::json(&rows)?,
-    });
+    let rows = rows(args.kind)?;
+    match args.format {
+        Format::Md => {
+            put(&format!("| {:?} | what it is |\n|---|---|", args.kind).to_lowercase());
+            rows.iter().for_each(|r| put(&format!("| `{}` | {} |", r.example, r.what)));
+        }
+        Format::Csv => {
+            let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+            put("example,what");
+            rows.iter().for_each(|r| put(&format!("{},{}", quoted(&r.example), quoted(&r.what))));
+        }
+        Format::Json => {
+            let all: Vec<Value> =
+                rows.iter().map(|r| json!({"example": r.example, "what": r.what})).collect();
+            put(&serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(e.to_string()))?);
+        }
+    }
     Ok(0)
+}
+
+fn rows(kind: Kind) -> Result<Vec<Row>> {
+    let student = |cards: Vec<retort::student::Card>| {
+        cards
+            .into_iter()
+            .map(|c| Row { example: inline(&c.example), what: c.what.into() })
+            .collect()
+    };
+    Ok(match kind {
+        Kind::Datasets => retort::data::cards()
+            .into_iter()
+            .map(|c| Row {
+                example: c.name.into(),
+                what: format!(
+                    "{} rows, {} features, {} classes; {}; {}",
+                    c.rows, c.features, c.classes, c.layout, c.licence
+                ),
+            })
+            .collect(),
+        Kind::Models => retort::model::Arch::examples()
+            .into_iter()
+            .map(|a| {
+                Ok(Row {
+                    example: inline(&to_value(&a)?),
+                    what: "trained with SGD or AdamW".into(),
+                })
+            })
+            .collect::<Result<_>>()?,
+        Kind::Strategies => student(retort::student::strategy_cards()),
+        Kind::Objectives => student(retort::student::objective_cards()),
+        Kind::Recoveries => student(retort::student::recovery_cards()),
+        Kind::Defenses => retort::defense::cards()
+            .into_iter()
+            .map(|c| {
+                Ok(Row {
+                    example: inline(&to_value(&c.example)?),
+                    what: format!("{}; counter {:?}", c.paper, c.example.counter()),
+                })
+            })
+            .collect::<Result<_>>()?,
+        Kind::Metrics => retort::metric::CATALOG
+            .iter()
+            .map(|m| Row {
+                example: m.name.into(),
+                what: format!("{} ({}, {:?} is better)", m.what, m.unit, m.better),
+            })
+            .collect(),
+    })
+}
+
+fn to_value<T: serde::Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// A JSON object as a TOML inline table.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let items: Vec<String> =
+                map.iter().map(|(k, v)| format!("{k} = {}", inline(v))).collect();
+            format!("{{ {} }}", items.join(", "))
+        }
+        other => other.to_string(),
+    }
 }

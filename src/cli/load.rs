@@ -48,32 +48,61 @@ pub fn from_run(run: &Path, common: &Common) -> Result<Loaded> {
 fn read(file: &str, text: &str, overrides: &[String], multirun: bool) -> Result<Source> {
     let mut source = Source::read(file, text)?;
     for item in overrides {
-        if !config::is_sweep(item) {
-            source.apply(item)?;
-        } else if multirun {
-            source.add_sweep(item)?;
+        let item = item
+            .strip_prefix("seed=")
+            .map_or_else(|| item.clone(), |v| format!("seeds={}", seed_list(v)));
+        if multirun && config::is_sweep(&item) {
+            let (key, values) = swept(&item)?;
+            source.apply(&format!("++sweep.\"{key}\"=[{}]", values.join(", ")))?;
         } else {
-            return Err(Error::config(item.clone(), "several values", "one value, or `-m` to run a grid"));
+            source.apply(&item)?;
         }
     }
     Ok(source)
 }
 
+/// Seeds are averaged, not swept: `seed=0,1,2` and `seed=range(0,5)` become a list of seeds.
+fn seed_list(values: &str) -> String {
+    let rows = config::expand(&[format!("seed={values}")]).unwrap_or_default();
+    let seeds: Vec<&str> = rows.iter().filter_map(|r| r[0].strip_prefix("seed=")).collect();
+    format!("[{}]", seeds.join(", "))
+}
+
+/// Key and values of a swept override, as TOML literals.
+fn swept(item: &str) -> Result<(String, Vec<String>)> {
+    let mut key = String::new();
+    let mut values = Vec::new();
+    for row in config::expand(&[item.to_string()])? {
+        let Some((name, value)) = row[0].split_once('=') else { continue };
+        key = name.trim_start_matches('+').to_string();
+        let literal = format!("x = {value}").parse::<toml::Table>().is_ok();
+        values.push(if literal { value.to_string() } else { format!("{value:?}") });
+    }
+    Ok((key, values))
+}
+
 fn from_source(source: Source, common: &Common) -> Result<Loaded> {
     let base: Spec = source.parse()?;
     let mut variants = Vec::new();
-    for (label, point) in source.points(&base.sweep)? {
-        let mut spec: Spec = point.parse()?;
+    for point in config::product(&source.sweep()?)? {
+        let mut at = source.clone();
+        let mut label = Vec::new();
+        for (key, value) in &point {
+            at.apply_swept(key, value)?;
+            label.push(format!("{key}={}", value.to_string().trim_matches('"')));
+        }
+        let mut spec: Spec = at.parse()?;
         spec.sweep.clear();
-        spec.validate().map_err(|e| point.locate(e))?;
-        variants.push((Variant { label, spec }, point));
+        spec.validate().map_err(|e| at.locate(e))?;
+        variants.push((Variant { label: label.join(", "), spec }, at));
     }
     let mut warnings = Vec::new();
     let rim = rim(&base, common, &mut warnings)?;
     let mut data = Vec::new();
     for (variant, point) in &variants {
         let set = world::load_data(&variant.spec, &rim).map_err(|e| point.locate(e))?;
-        let card = Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
+        let card =
+            Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
         plan::check_fit(&variant.spec, card, set.shape).map_err(|e| point.locate(e))?;
         data.push(set);
     }
@@ -93,21 +122,17 @@ fn rim(spec: &Spec, common: &Common, warnings: &mut Vec<String>) -> Result<Rim> 
         .clone()
         .or_else(|| std::env::var_os("RETORT_DATA").map(PathBuf::from))
         .or_else(|| spec.data.root.as_ref().map(PathBuf::from));
-    let (cache, warning) = Cache::open(cache_dir(), std::env::temp_dir().join("retort-cache"));
+    let (cache, warning) =
+        Cache::open(Cache::usual_dir(), std::env::temp_dir().join("retort-cache"));
     warnings.extend(warning);
     if spec.teacher.kind == TeacherKind::Loopback {
         warnings.push("a loopback teacher is not part of the build: `verify` can only compare with what that server answers now".into());
     }
     let http = spec.transport == Transport::Http;
     let open = move |gateway: Gateway| -> Result<Box<dyn Door>> {
+        let accounts = gateway.ledger().totals().len();
         let door: Box<dyn Door> = Box::new(gateway);
-        if http { serve::open_http_door(door) } else { Ok(door) }
+        if http { serve::open_http_door(door, accounts) } else { Ok(door) }
     };
     Ok(Rim { data_root, cache, device, open: Box::new(open) })
-}
-
-fn cache_dir() -> Option<PathBuf> {
-    std::env::var_os("RETORT_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/retort")))
 }

@@ -59,7 +59,12 @@ fn dispatch(cli: &Cli) -> Result<u8> {
         }
         Command::Completions { shell } => {
             let mut out = Vec::new();
-            clap_complete::generate(*shell, &mut <Cli as clap::CommandFactory>::command(), "retort", &mut out);
+            clap_complete::generate(
+                *shell,
+                &mut <Cli as clap::CommandFactory>::command(),
+                "retort",
+                &mut out,
+            );
             put(&String::from_utf8_lossy(&out));
             Ok(0)
         }

@@ -28,9 +28,9 @@ impl Progress {
     pub fn new(quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("{bar:40} {pos}/{len} cells  {elapsed} (about {eta} left)  {wide_msg}")
-            {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{bar:40} {pos}/{len} cells  {elapsed} (about {eta} left)  {wide_msg}",
+            ) {
                 bar.set_style(style);
             }
             bar
@@ -94,7 +94,8 @@ impl Watch for Progress {
         let Ok(mut last) = self.last.lock() else { return };
         if !self.quiet && (since(*last) >= EVERY || done == total) {
             *last = started();
-            let agreement = record.and_then(|r| r.get("agreement")).map(|a| format!(", agreement {a:.3}"));
+            let agreement =
+                record.and_then(|r| r.get("agreement")).map(|a| format!(", agreement {a:.3}"));
             eprintln!(
                 "[{:>4.0} s] {done}/{total} cells; last {what}{}",
                 since(self.started).as_secs_f64(),
@@ -113,7 +114,9 @@ impl Watch for Progress {
 fn describe(cell: &Cell) -> String {
     match cell.role {
         Role::Teacher => format!("teacher, seed {}", cell.seed),
-        Role::Student => format!("{} x {} x {}, seed {}", cell.arm, cell.student, cell.budget, cell.seed),
+        Role::Student => {
+            format!("{} x {} x {}, seed {}", cell.arm, cell.student, cell.budget, cell.seed)
+        }
         role => format!("{role:?} reference, seed {}", cell.seed).to_lowercase(),
     }
 }

@@ -34,8 +34,15 @@ pub fn report(args: &Report, common: &Common) -> Result<u8> {
 /// Says how far a run is.
 pub fn status(args: &Status) -> Result<u8> {
     let cells = folder::read_manifest(&args.run)?;
-    let done = cells.iter().filter(|c| args.run.join("cells").join(&c.id).join("record.json").exists()).count();
-    let state = if done == cells.len() { "done" } else { "unfinished: the same `retort run` command resumes it" };
+    let done = cells
+        .iter()
+        .filter(|c| args.run.join("cells").join(&c.id).join("record.json").exists())
+        .count();
+    let state = if done == cells.len() {
+        "done"
+    } else {
+        "unfinished: the same `retort run` command resumes it"
+    };
     put(&format!("{done} of {} cells, {state}", cells.len()));
     put(&format!("machine class here: {}", provenance::machine_class()));
     Ok(0)

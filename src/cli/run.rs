@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use retort::experiment::folder::{RunFolder, record_bytes};
+use retort::experiment::provenance;
 use retort::experiment::sweep::{self, Grounds, Jobs};
-use retort::experiment::{folder, provenance};
 use retort::report;
 use retort::{Error, Result};
 
@@ -26,7 +26,8 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
     progress.note(&format!("run folder {}", dir.display()));
     let stop = signal::stop_flag()?;
     let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
-    let finished = sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, &folder, &jobs, &progress);
+    let finished =
+        sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, &folder, &jobs, &progress);
     progress.end();
     let finished = finished?;
     progress.note(&format!(
@@ -46,7 +47,10 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
         return Ok(0);
     }
     for (cell, text) in &finished.failed {
-        eprintln!("failed: {} {} {} x {} seed {}: {text}", cell.id, cell.arm, cell.student, cell.budget, cell.seed);
+        eprintln!(
+            "failed: {} {} {} x {} seed {}: {text}",
+            cell.id, cell.arm, cell.student, cell.budget, cell.seed
+        );
     }
     Ok(3)
 }
@@ -57,7 +61,9 @@ pub fn verify(args: &Verify, common: &Common) -> Result<u8> {
     let manifest = args.run.join("manifest.jsonl");
     let there = std::fs::read_to_string(&manifest).map_err(Error::io(&manifest))?;
     if there != loaded.plan.manifest() {
-        put("the run was made by another build or from other data: its cells cannot be compared with this build's");
+        put(
+            "the run was made by another build or from other data: its cells cannot be compared with this build's",
+        );
         return Ok(5);
     }
     if let Some(class) = folder_class(&args.run)
@@ -109,15 +115,21 @@ fn run_dir(args: &Run, loaded: &Loaded) -> Result<PathBuf> {
     let mut n = 1;
     while free.join("manifest.jsonl").exists() {
         n += 1;
-        free = dir.with_file_name(format!("{}-{n}", dir.file_name().unwrap_or_default().to_string_lossy()));
+        free = dir.with_file_name(format!(
+            "{}-{n}",
+            dir.file_name().unwrap_or_default().to_string_lossy()
+        ));
     }
-    let _ = folder::read_manifest; // the folder room owns the layout
     Ok(free)
 }
 
 /// Cells at a time: what was asked, or one a core.
 pub fn job_count(asked: usize) -> usize {
-    if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+    if asked > 0 {
+        asked
+    } else {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    }
 }
 
 fn shown_command(args: &Run) -> String {

@@ -15,8 +15,14 @@ use super::{load, put};
 pub fn score(args: &Score, common: &Common) -> Result<u8> {
     let path = args.run.join("session.json");
     let text = std::fs::read(&path).map_err(Error::io(&path))?;
-    let session: Session = serde_json::from_slice(&text)
-        .map_err(|e| Error::data(&path, format!("line {}", e.line()), e.to_string(), "the ledger that `retort serve` writes when it stops"))?;
+    let session: Session = serde_json::from_slice(&text).map_err(|e| {
+        Error::data(
+            &path,
+            format!("line {}", e.line()),
+            e.to_string(),
+            "the ledger that `retort serve` writes when it stops",
+        )
+    })?;
     let loaded = load::from_run(&args.run, common)?;
     let spec = &loaded.plan.variants[0].spec;
     let key = plan::teacher_key(spec, &loaded.data[0].hash, session.seed);
@@ -30,7 +36,8 @@ pub fn score(args: &Score, common: &Common) -> Result<u8> {
     match args.format {
         Format::Json => put(&String::from_utf8_lossy(&record_bytes(&record)?)),
         format => {
-            let (open, sep, close) = if format == Format::Csv { ("", ",", "") } else { ("| ", " | ", " |") };
+            let (open, sep, close) =
+                if format == Format::Csv { ("", ",", "") } else { ("| ", " | ", " |") };
             put(&format!("{open}metric{sep}value{sep}unit{close}"));
             if format == Format::Md {
                 put("|---|---:|---|");
@@ -51,22 +58,31 @@ pub fn score(args: &Score, common: &Common) -> Result<u8> {
 fn predictions(args: &Score, classes: usize, rows: usize) -> Result<Array2<f64>> {
     let file = npy::read(&args.predictions)?;
     let wrong = |found: String| {
-        Err(Error::data(&args.predictions, "shape", found, format!("[{rows}, {classes}] probabilities or [{rows}] class numbers")))
+        Err(Error::data(
+            &args.predictions,
+            "shape",
+            found,
+            format!("[{rows}, {classes}] probabilities or [{rows}] class numbers"),
+        ))
     };
     match *file.shape.as_slice() {
         [n] if n == rows => {
             let mut probs = Array2::zeros((rows, classes));
             for (i, &class) in file.data.iter().enumerate() {
                 if class < 0.0 || class.fract() != 0.0 || class >= classes as f64 {
-                    return Err(Error::data(&args.predictions, format!("row {i}"), class.to_string(), format!("a class number below {classes}")));
+                    return Err(Error::data(
+                        &args.predictions,
+                        format!("row {i}"),
+                        class.to_string(),
+                        format!("a class number below {classes}"),
+                    ));
                 }
                 probs[[i, class as usize]] = 1.0;
             }
             Ok(probs)
         }
-        [n, k] if n == rows && k == classes => {
-            Array2::from_shape_vec((rows, classes), file.data).map_err(|e| Error::Internal(e.to_string()))
-        }
+        [n, k] if n == rows && k == classes => Array2::from_shape_vec((rows, classes), file.data)
+            .map_err(|e| Error::Internal(e.to_string())),
         ref other => wrong(format!("{other:?}")),
     }
 }

@@ -23,11 +23,13 @@ pub fn serve(args: &Serve, common: &Common) -> Result<u8> {
     let variant = &loaded.plan.variants[0];
     let spec = &variant.spec;
     let seed = args.seed.unwrap_or_else(|| spec.seeds.values()[0]);
-    let queries = args.queries.unwrap_or_else(|| spec.budget.queries.iter().copied().max().unwrap_or(1));
+    let queries =
+        args.queries.unwrap_or_else(|| spec.budget.queries.iter().copied().max().unwrap_or(1));
     spec.arm(&args.arm)?;
     let key = plan::teacher_key(spec, &loaded.data[0].hash, seed);
     let ground = Ground::lay(spec, &loaded.data[0], seed, &key, &loaded.rim)?;
-    let session = Session { seed, arm: args.arm.clone(), queries, totals: Vec::new(), stages: Vec::new() };
+    let session =
+        Session { seed, arm: args.arm.clone(), queries, totals: Vec::new(), stages: Vec::new() };
     let (gateway, accounts) = gateway(spec, &ground, &session)?;
     let keys: Vec<(String, AccountId)> = accounts.into_iter().map(|a| (fresh_key(), a)).collect();
 
@@ -46,12 +48,16 @@ pub fn serve(args: &Serve, common: &Common) -> Result<u8> {
         clock: Clock::Real,
         model_name: spec.teacher.served_name.clone().unwrap_or_else(|| "teacher".into()),
         files,
-        ..Options::default()
+        body_limit: retort::serve::BODY_LIMIT,
     };
     let running = Server::start(Box::new(gateway), options)?;
     put(&format!("http://{}/v2/models/teacher/infer", running.addr()));
     if !common.quiet {
-        eprintln!("arm {}, {queries} queries; keys in {}", args.arm, args.out.join("keys.txt").display());
+        eprintln!(
+            "arm {}, {queries} queries; keys in {}",
+            args.arm,
+            args.out.join("keys.txt").display()
+        );
         eprintln!("Ctrl-C stops and writes the ledger");
     }
     let door = running.wait_for_signal()?;
@@ -68,10 +74,10 @@ pub fn serve(args: &Serve, common: &Common) -> Result<u8> {
 /// What everyone may read: inputs without labels, and the public rows with theirs.
 fn shared_files(ground: &Ground) -> Result<BTreeMap<String, Vec<u8>>> {
     Ok(BTreeMap::from([
-        ("pool".into(), npy::bytes_f32(ground.pool.view())),
-        ("public".into(), npy::bytes_f32(ground.public.view())),
-        ("public-labels".into(), npy::bytes_labels(&ground.public_labels)),
-        ("test".into(), npy::bytes_f32(ground.truth.inputs.view())),
+        ("pool".into(), npy::bytes_f32(ground.pool.view())?),
+        ("public".into(), npy::bytes_f32(ground.public.view())?),
+        ("public-labels".into(), npy::bytes_labels(&ground.public_labels)?),
+        ("test".into(), npy::bytes_f32(ground.truth.inputs.view())?),
     ]))
 }
 

@@ -14,7 +14,8 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     for signal in [SIGINT, SIGTERM, SIGUSR1] {
         let failed = |e: std::io::Error| Error::Internal(format!("signal handler: {e}"));
         // Order matters: the conditional exit looks at the flag before the second line sets it.
-        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop)).map_err(failed)?;
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
+            .map_err(failed)?;
         flag::register(signal, Arc::clone(&stop)).map_err(failed)?;
     }
     Ok(stop)

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::{DefenseSpec, Stack, Unwatched};
 use crate::oracle::scripted::Scripted;
-use crate::oracle::{AccountId, AnswerKind, Answers, Batch, Card, Oracle as _, Outcome, Reply, Tick};
+use crate::oracle::{
+    AccountId, AnswerKind, Answers, Batch, Card, Oracle as _, Outcome, Reply, Tick,
+};
 use crate::seed::{Seed, uniform};
 
 /// Rows of probabilities, some of them saturated or tied.
@@ -86,7 +88,11 @@ fn every_defense_keeps_its_promise() {
             if let Answers::Probs(p) = &reply.answers {
                 let l1: f64 = p.row(i).iter().zip(clean.row(row)).map(|(a, b)| (a - b).abs()).sum();
                 assert!(l1 <= promise.l1_bound + 1e-9, "{}: L1 {l1}", spec.label());
-                assert!(p.row(i).iter().all(|v| (0.0..=1.0 + 1e-12).contains(v)), "{}", spec.label());
+                assert!(
+                    p.row(i).iter().all(|v| (0.0..=1.0 + 1e-12).contains(v)),
+                    "{}",
+                    spec.label()
+                );
             }
         }
     }
@@ -98,7 +104,12 @@ fn deterministic_defenses_give_equal_inputs_equal_answers() {
         let reply = &run(&spec, &[0..20])[0];
         let rows = flat(std::slice::from_ref(reply));
         let equal = rows.chunks(2).all(|pair| pair[0].0 == pair[1].0);
-        assert_eq!(equal || spec.promise().refuses, spec.promise().deterministic, "{}", spec.label());
+        assert_eq!(
+            equal || spec.promise().refuses,
+            spec.promise().deterministic,
+            "{}",
+            spec.label()
+        );
     }
 }
 

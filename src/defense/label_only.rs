@@ -40,7 +40,12 @@ mod tests {
         assert_eq!(all.len(), 6);
         for case in all {
             let probs = numbers(&case["input"]["probs"]);
-            assert_eq!(argmax(&probs) as u64, case["expected"]["label"].as_u64().unwrap(), "{}", case["id"]);
+            assert_eq!(
+                argmax(&probs) as u64,
+                case["expected"]["label"].as_u64().unwrap(),
+                "{}",
+                case["id"]
+            );
         }
     }
 }

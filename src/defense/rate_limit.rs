@@ -66,7 +66,10 @@ impl Params {
                 return Err(Error::config(key, value.to_string(), "1 to 1000000"));
             }
         }
-        Ok(RateLimit { limit: Gcra::per(self.queries, self.per.us(), self.burst), states: Vec::new() })
+        Ok(RateLimit {
+            limit: Gcra::per(self.queries, self.per.us(), self.burst),
+            states: Vec::new(),
+        })
     }
 }
 

@@ -62,8 +62,11 @@ mod tests {
         let all = cases("rounding");
         assert_eq!(all.len(), 12);
         for case in all {
-            let round = Params { digits: case["input"]["decimals"].as_u64().unwrap() as u32 }.build().unwrap();
-            let got: Vec<f64> = numbers(&case["input"]["probs"]).iter().map(|&p| round.value(p)).collect();
+            let round = Params { digits: case["input"]["decimals"].as_u64().unwrap() as u32 }
+                .build()
+                .unwrap();
+            let got: Vec<f64> =
+                numbers(&case["input"]["probs"]).iter().map(|&p| round.value(p)).collect();
             assert_close(&case, &got, &numbers(&case["expected"]["rounded"]));
         }
     }

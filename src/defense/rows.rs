@@ -59,7 +59,10 @@ pub mod testing {
 
     /// Every case of `method` in the classifier defenses' vectors.
     pub fn cases(method: &str) -> Vec<Value> {
-        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/defenses-classifier.json"));
+        let text = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/vectors/defenses-classifier.json"
+        ));
         let file: Value = serde_json::from_str(text).unwrap();
         let all = file["cases"].as_array().unwrap();
         all.iter().filter(|c| c["method"] == method).cloned().collect()
@@ -71,8 +74,10 @@ pub mod testing {
 
     /// `|got - expected| <= abs + rel |expected|` for every number.
     pub fn assert_close(case: &Value, got: &[f64], expected: &[f64]) {
-        let (abs, rel) =
-            (case["tolerance"]["abs"].as_f64().unwrap(), case["tolerance"]["rel"].as_f64().unwrap());
+        let (abs, rel) = (
+            case["tolerance"]["abs"].as_f64().unwrap(),
+            case["tolerance"]["rel"].as_f64().unwrap(),
+        );
         assert_eq!(got.len(), expected.len(), "{}", case["id"]);
         for (g, e) in got.iter().zip(expected) {
             assert!((g - e).abs() <= abs + rel * e.abs(), "{}: got {g}, expected {e}", case["id"]);

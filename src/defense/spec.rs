@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Defense, Promise, gaussian_noise, label_only, rate_limit, reverse_sigmoid, round, rows, temperature, top_k,
+    Defense, Promise, gaussian_noise, label_only, rate_limit, reverse_sigmoid, round, rows,
+    temperature, top_k,
 };
 use crate::error::{Error, Result};
 use crate::oracle::{AnswerKind, Card};
@@ -75,7 +76,11 @@ impl DefenseSpec {
             Self::GaussianNoise(gaussian_noise::Params { sigma: 0.2, fresh: false }),
             Self::GaussianNoise(gaussian_noise::Params { sigma: 0.2, fresh: true }),
             Self::LabelOnly(label_only::Params {}),
-            Self::RateLimit(rate_limit::Params { queries: 60, per: rate_limit::Period::Day, burst: 20 }),
+            Self::RateLimit(rate_limit::Params {
+                queries: 60,
+                per: rate_limit::Period::Day,
+                burst: 20,
+            }),
             Self::ReverseSigmoid(reverse_sigmoid::Params { beta: 1.0, gamma: 0.2 }),
             Self::Round(round::Params { digits: 1 }),
             Self::Temperature(temperature::Params { t: 3.0 }),
@@ -114,7 +119,10 @@ impl DefenseSpec {
     pub fn card_after(&self, below: Card) -> Result<Card> {
         self.build(Seed::new(0))?;
         let answers = match self {
-            Self::GaussianNoise(_) | Self::ReverseSigmoid(_) | Self::Round(_) | Self::Temperature(_) => {
+            Self::GaussianNoise(_)
+            | Self::ReverseSigmoid(_)
+            | Self::Round(_)
+            | Self::Temperature(_) => {
                 return rows::needs_probs(self.kind(), below);
             }
             Self::RateLimit(_) => return Ok(below),
@@ -126,8 +134,13 @@ impl DefenseSpec {
                     _ => return rows::needs_probs("top-k", below),
                 };
                 if p.k > most {
-                    let what = if most == below.classes { "classes" } else { "entries that arrive" };
-                    return Err(Error::config("k", p.k.to_string(), format!("at most {most}, the number of {what}")));
+                    let what =
+                        if most == below.classes { "classes" } else { "entries that arrive" };
+                    return Err(Error::config(
+                        "k",
+                        p.k.to_string(),
+                        format!("at most {most}, the number of {what}"),
+                    ));
                 }
                 AnswerKind::TopK { k: p.k }
             }
@@ -137,7 +150,13 @@ impl DefenseSpec {
 
     /// What it guarantees.
     pub fn promise(&self) -> Promise {
-        let base = Promise { keeps_top1: true, l1_bound: 2.0, deterministic: true, stateful: false, refuses: false };
+        let base = Promise {
+            keeps_top1: true,
+            l1_bound: 2.0,
+            deterministic: true,
+            stateful: false,
+            refuses: false,
+        };
         match self {
             Self::GaussianNoise(p) => {
                 Promise { keeps_top1: false, deterministic: !p.fresh, stateful: p.fresh, ..base }
@@ -164,7 +183,9 @@ impl DefenseSpec {
     /// Where it comes from.
     pub const fn paper(&self) -> &'static str {
         match self {
-            Self::GaussianNoise(_) => "Adversarial Robustness Toolbox, GaussianNoise; keyed form ours",
+            Self::GaussianNoise(_) => {
+                "Adversarial Robustness Toolbox, GaussianNoise; keyed form ours"
+            }
             Self::LabelOnly(_) => "Tramer et al. 2016, section 7",
             Self::RateLimit(_) => "GCRA, ITU-T I.371 annex A",
             Self::ReverseSigmoid(_) => "Lee et al. 2018, equation 3",
@@ -184,7 +205,11 @@ impl DefenseSpec {
             .filter(|(key, _)| *key != "kind")
             .map(|(key, v)| format!("{key}={}", v.to_string().trim_matches('"')))
             .collect();
-        if settings.is_empty() { self.kind().into() } else { format!("{}({})", self.kind(), settings.join(",")) }
+        if settings.is_empty() {
+            self.kind().into()
+        } else {
+            format!("{}({})", self.kind(), settings.join(","))
+        }
     }
 
     /// What a student that knows code and parameters, but no key, can run on its own rows.

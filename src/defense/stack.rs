@@ -60,7 +60,12 @@ impl Stack {
     }
 
     /// Sends a batch through all layers to the oracle and back.
-    pub fn run(&mut self, batch: &Batch, oracle: &mut dyn Oracle, watch: &mut dyn StageWatch) -> Result<Reply> {
+    pub fn run(
+        &mut self,
+        batch: &Batch,
+        oracle: &mut dyn Oracle,
+        watch: &mut dyn StageWatch,
+    ) -> Result<Reply> {
         Next { layers: &mut self.layers, oracle, watch, depth: 0, last: None }.run(batch)
     }
 }

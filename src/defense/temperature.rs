@@ -28,7 +28,11 @@ impl Params {
     /// Checks the range.
     pub fn build(&self) -> Result<Temperature> {
         if !(self.t > 0.0 && self.t <= 1000.0) {
-            return Err(Error::config("t", self.t.to_string(), "a temperature above 0 and at most 1000"));
+            return Err(Error::config(
+                "t",
+                self.t.to_string(),
+                "a temperature above 0 and at most 1000",
+            ));
         }
         Ok(Temperature { t: self.t })
     }

@@ -26,7 +26,11 @@ impl Params {
     /// Checks the range.
     pub fn build(&self) -> Result<KeepTopK> {
         if self.k == 0 {
-            return Err(Error::config("k", "0", "at least 1; to give labels alone there is `label-only`"));
+            return Err(Error::config(
+                "k",
+                "0",
+                "at least 1; to give labels alone there is `label-only`",
+            ));
         }
         Ok(KeepTopK { k: self.k })
     }
@@ -43,11 +47,17 @@ impl Defense for KeepTopK {
             Answers::Probs(p) => Answers::TopK(TopK::of(&p, self.k)),
             Answers::TopK(t) => {
                 let columns: Vec<usize> = (0..self.k.min(t.ids.ncols())).collect();
-                let (ids, probs) =
-                    (t.ids.select(ndarray::Axis(1), &columns), t.probs.select(ndarray::Axis(1), &columns));
+                let (ids, probs) = (
+                    t.ids.select(ndarray::Axis(1), &columns),
+                    t.probs.select(ndarray::Axis(1), &columns),
+                );
                 Answers::TopK(TopK { classes: t.classes, ids, probs })
             }
-            _ => return Err(Error::Internal("top-k in front of answers without probabilities".into())),
+            _ => {
+                return Err(Error::Internal(
+                    "top-k in front of answers without probabilities".into(),
+                ));
+            }
         };
         Ok(Reply { answers, outcomes: reply.outcomes })
     }
@@ -71,7 +81,12 @@ mod tests {
             let want = case["expected"]["kept"].as_array().unwrap();
             let ids: Vec<u64> = want.iter().map(|e| e[0].as_u64().unwrap()).collect();
             let values: Vec<f64> = want.iter().map(|e| e[1].as_f64().unwrap()).collect();
-            assert_eq!(kept.ids.iter().map(|&i| i as u64).collect::<Vec<_>>(), ids, "{}", case["id"]);
+            assert_eq!(
+                kept.ids.iter().map(|&i| i as u64).collect::<Vec<_>>(),
+                ids,
+                "{}",
+                case["id"]
+            );
             assert_close(&case, &kept.probs.iter().copied().collect::<Vec<_>>(), &values);
         }
     }

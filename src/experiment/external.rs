@@ -38,10 +38,15 @@ pub struct Session {
 const ACCOUNTS: usize = 4;
 
 /// The gateway of a session, and the student's accounts.
-pub fn gateway(spec: &Spec, ground: &Ground, session: &Session) -> Result<(Gateway, Vec<AccountId>)> {
+pub fn gateway(
+    spec: &Spec,
+    ground: &Ground,
+    session: &Session,
+) -> Result<(Gateway, Vec<AccountId>)> {
     let arm = spec.arm(&session.arm)?;
     let mut ledger = Ledger::new();
-    let actor = ledger.open_actor("student", Budget { queries: Some(session.queries), ..Budget::default() });
+    let actor = ledger
+        .open_actor("student", Budget { queries: Some(session.queries), ..Budget::default() });
     let accounts = (0..ACCOUNTS).map(|_| ledger.open_account(actor)).collect();
     let oracle = ground.oracle(spec)?;
     let stack = Stack::build(&arm.stack, Seed::new(session.seed).child("defense"), oracle.card())?;
@@ -62,14 +67,29 @@ impl Session {
 }
 
 /// The record of a student called `name` that predicts `probs` `[n, classes]` on the test inputs.
-pub fn score(spec: &Spec, ground: &Ground, session: &Session, name: &str, probs: Array2<f64>) -> Result<Record> {
+pub fn score(
+    spec: &Spec,
+    ground: &Ground,
+    session: &Session,
+    name: &str,
+    probs: Array2<f64>,
+) -> Result<Record> {
     let arm = spec.arm(&session.arm)?;
     let expected = [ground.truth.labels.len(), ground.truth.probs.ncols()];
     crate::error::expect_shape("predictions", probs.shape(), &expected)?;
     if let Some(((row, column), value)) = probs.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        return Err(Error::input("predictions", format!("{value} at row {row}, column {column}"), "finite numbers"));
+        return Err(Error::input(
+            "predictions",
+            format!("{value} at row {row}, column {column}"),
+            "finite numbers",
+        ));
     }
-    let id = short_hash(&format!("external/{name}/{}/{}/{:?}", session.arm, session.seed, probs.as_slice()));
+    let id = short_hash(&format!(
+        "external/{name}/{}/{}/{:?}",
+        session.arm,
+        session.seed,
+        probs.as_slice()
+    ));
     let cell = Cell {
         id: id.clone(),
         variant: 0,
@@ -97,7 +117,11 @@ pub fn score(spec: &Spec, ground: &Ground, session: &Session, name: &str, probs:
         counter: false,
         stack: plan::stack_labels(&arm),
         config: plan::cell_leaves(spec, &cell)?,
-        stop: if session.answered() >= session.queries { Stop::BudgetSpent } else { Stop::StudentDone },
+        stop: if session.answered() >= session.queries {
+            Stop::BudgetSpent
+        } else {
+            Stop::StudentDone
+        },
         scores,
         right: judged.right(),
         accounts: session.totals.clone(),

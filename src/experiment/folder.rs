@@ -87,7 +87,8 @@ impl RunFolder {
 
 /// The bytes of `record.json`.
 pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(record).map_err(|e| Error::Internal(e.to_string()))?;
+    let mut bytes =
+        serde_json::to_vec_pretty(record).map_err(|e| Error::Internal(e.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -105,8 +106,14 @@ pub fn read_records(dir: &Path) -> Result<Vec<Record>> {
         let cell: Cell = parse_line(&path, i, line)?;
         let file = dir.join("cells").join(&cell.id).join("record.json");
         let Ok(bytes) = std::fs::read(&file) else { continue };
-        let record = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::data(&file, format!("line {}", e.line()), e.to_string(), "a record of this version"))?;
+        let record = serde_json::from_slice(&bytes).map_err(|e| {
+            Error::data(
+                &file,
+                format!("line {}", e.line()),
+                e.to_string(),
+                "a record of this version",
+            )
+        })?;
         records.push(record);
     }
     // Records scored from outside have no line in the manifest.
@@ -125,7 +132,12 @@ fn read_external(dir: &Path) -> Result<Vec<Record>> {
         .map(|file| {
             let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
             serde_json::from_slice(&bytes).map_err(|e| {
-                Error::data(&file, format!("line {}", e.line()), e.to_string(), "a record of this version")
+                Error::data(
+                    &file,
+                    format!("line {}", e.line()),
+                    e.to_string(),
+                    "a record of this version",
+                )
             })
         })
         .collect()

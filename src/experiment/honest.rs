@@ -79,7 +79,17 @@ impl Crowd {
         until: Tick,
     ) -> Self {
         let waiting = requests.iter().enumerate().map(|(i, r)| Reverse((r.at, i))).collect();
-        Self { inputs, truth, clean, requests, accounts, waiting, singly, until, tally: Tally::default() }
+        Self {
+            inputs,
+            truth,
+            clean,
+            requests,
+            accounts,
+            waiting,
+            singly,
+            until,
+            tally: Tally::default(),
+        }
     }
 
     /// Asks everything due at or before `now`.
@@ -116,15 +126,19 @@ impl Crowd {
         let mut batch =
             Batch::classify(AccountId(0), Tick::ZERO, self.inputs.select(Axis(0), &rows));
         batch.at = due.iter().map(|&(at, _)| at).collect();
-        batch.account =
-            due.iter().map(|&(_, i)| self.accounts[self.requests[i].account]).collect();
+        batch.account = due.iter().map(|&(_, i)| self.accounts[self.requests[i].account]).collect();
         let reply = door.ask(&batch)?;
         let top1 = reply.answers.top1();
         for (&(at, request), (&row, outcome)) in due.iter().zip(rows.iter().zip(&reply.outcomes)) {
             match *outcome {
                 Outcome::Answered(i) => {
                     let wait = at.0 - self.requests[request].at.0;
-                    self.answered(row, top1[i], reading_l1(&reply.answers, i, &self.clean, row), wait);
+                    self.answered(
+                        row,
+                        top1[i],
+                        reading_l1(&reply.answers, i, &self.clean, row),
+                        wait,
+                    );
                 }
                 Outcome::Denied(Denial::Throttled { retry_at })
                     if retry_at > at && retry_at <= self.until =>

@@ -66,8 +66,14 @@ impl<'a> Judged<'a> {
         let mut scores = vec![
             Score::of("accuracy", Some(self.accuracy())),
             Score::of("agreement", Some(self.agreement())),
-            Score::of("agreement_on_errors", metric::agreement_on_errors(&self.top1, &truth.top1, &truth.labels)),
-            Score::of("kl_teacher_student", Some(metric::kl_teacher_student(&truth.probs, &self.probs))),
+            Score::of(
+                "agreement_on_errors",
+                metric::agreement_on_errors(&self.top1, &truth.top1, &truth.labels),
+            ),
+            Score::of(
+                "kl_teacher_student",
+                Some(metric::kl_teacher_student(&truth.probs, &self.probs)),
+            ),
             Score::of("ece", Some(metric::ece_of(&self.probs, &truth.labels))),
         ];
         scores.extend(self.extra.iter().cloned());
@@ -76,16 +82,17 @@ impl<'a> Judged<'a> {
 
     /// `1` where right, `0` where not, per test item.
     pub fn right(&self) -> String {
-        self.top1.iter().zip(&self.ground.truth.labels).map(|(a, b)| if a == b { '1' } else { '0' }).collect()
+        self.top1
+            .iter()
+            .zip(&self.ground.truth.labels)
+            .map(|(a, b)| if a == b { '1' } else { '0' })
+            .collect()
     }
 }
 
 /// What a diverged cell records: where it went wrong, and no accuracy.
 pub fn diverged(step: usize, last_loss: Option<f64>) -> Vec<Score> {
-    vec![
-        Score::of("diverged_at_step", Some(step as f64)),
-        Score::of("last_finite_loss", last_loss),
-    ]
+    vec![Score::of("diverged_at_step", Some(step as f64)), Score::of("last_finite_loss", last_loss)]
 }
 
 /// Adversarial transfer: one signed-gradient step of size eps up the student's own loss (FGSM,
@@ -96,7 +103,8 @@ fn transfer(model: &Model, ground: &Ground, spec: &Spec) -> Result<Option<f64>> 
     if truth.uniform.1.is_empty() {
         return Ok(None); // a table of answers knows no other inputs
     }
-    let right: Vec<usize> = (0..truth.labels.len()).filter(|&i| truth.top1[i] == truth.labels[i]).collect();
+    let right: Vec<usize> =
+        (0..truth.labels.len()).filter(|&i| truth.top1[i] == truth.labels[i]).collect();
     if right.is_empty() {
         return Ok(None);
     }
@@ -107,7 +115,13 @@ fn transfer(model: &Model, ground: &Ground, spec: &Spec) -> Result<Option<f64>> 
     let (low, high) = ground.range;
     let mut moved = inputs;
     moved.zip_mut_with(&gradient, |x, &g| {
-        let sign = if g > 0.0 { 1.0 } else if g < 0.0 { -1.0 } else { 0.0 };
+        let sign = if g > 0.0 {
+            1.0
+        } else if g < 0.0 {
+            -1.0
+        } else {
+            0.0
+        };
         *x = (*x + eps * sign).clamp(low, high);
     });
     let after = ground.clean_top1(&moved)?;

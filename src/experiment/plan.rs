@@ -11,6 +11,7 @@ use super::record::{Role, VERSION};
 use super::spec::{ArmSpec, Spec, Transport};
 use crate::defense::{Counter, DefenseSpec};
 use crate::error::{Error, Result};
+use crate::model::{Arch, InputShape};
 use crate::oracle::Card;
 use crate::student::{RecoverySpec, StudentSpec};
 
@@ -72,7 +73,17 @@ impl Plan {
                 kin.push(name);
                 for role in [Role::Untrained, Role::Public, Role::Insider] {
                     for seed in spec.seeds.values() {
-                        push(&mut cells, v, spec, &data_hashes[v], role, "none", Some(student), 0, seed)?;
+                        push(
+                            &mut cells,
+                            v,
+                            spec,
+                            &data_hashes[v],
+                            role,
+                            "none",
+                            Some(student),
+                            0,
+                            seed,
+                        )?;
                     }
                 }
             }
@@ -80,7 +91,17 @@ impl Plan {
                 for student in &spec.student {
                     for &budget in &spec.budget.queries {
                         for seed in spec.seeds.values() {
-                            push(&mut cells, v, spec, &data_hashes[v], Role::Student, &arm.name, Some(student), budget, seed)?;
+                            push(
+                                &mut cells,
+                                v,
+                                spec,
+                                &data_hashes[v],
+                                Role::Student,
+                                &arm.name,
+                                Some(student),
+                                budget,
+                                seed,
+                            )?;
                         }
                     }
                 }
@@ -90,7 +111,11 @@ impl Plan {
         ids.sort_unstable();
         ids.dedup();
         if ids.len() != cells.len() {
-            return Err(Error::config("sweep", "two cells that are equal in everything", "a sweep over keys that change a cell"));
+            return Err(Error::config(
+                "sweep",
+                "two cells that are equal in everything",
+                "a sweep over keys that change a cell",
+            ));
         }
         Ok(Self { variants, cells })
     }
@@ -100,7 +125,9 @@ impl Plan {
         let mut text = String::new();
         for (index, cell) in self.cells.iter().enumerate() {
             let mut line = json!({ "index": index });
-            if let (Value::Object(line), Ok(Value::Object(fields))) = (&mut line, serde_json::to_value(cell)) {
+            if let (Value::Object(line), Ok(Value::Object(fields))) =
+                (&mut line, serde_json::to_value(cell))
+            {
                 line.extend(fields);
             }
             text.push_str(&line.to_string());
@@ -140,10 +167,12 @@ fn push(
 /// The resolved config of one cell: what can change its record, and no path.
 pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
-    let teacher_path = spec.teacher.path.is_some();
     let mut teacher = serde_json::to_value(&spec.teacher).map_err(internal)?;
-    if let (true, Value::Object(map)) = (teacher_path, &mut teacher) {
-        map.remove("path");
+    if let Value::Object(map) = &mut teacher {
+        map.remove("path"); // paths are no part of an identity: content hashes are
+        if map.get("dataset").is_some_and(Value::is_object) {
+            map.insert("dataset".into(), "files".into());
+        }
     }
     let mut config = json!({
         "teacher": teacher,
@@ -153,13 +182,18 @@ pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
         "measure": spec.measure,
         "seed": cell.seed,
     });
-    let Value::Object(map) = &mut config else { return Err(Error::Internal("config is a table".into())) };
+    let Value::Object(map) = &mut config else {
+        return Err(Error::Internal("config is a table".into()));
+    };
     if cell.role != Role::Teacher {
         let student = student_of(spec, &cell.student)?;
         map.insert("training".into(), serde_json::to_value(&spec.training).map_err(internal)?);
         if cell.role == Role::Student {
             map.insert("student".into(), serde_json::to_value(student).map_err(internal)?);
-            map.insert("defense".into(), serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?);
+            map.insert(
+                "defense".into(),
+                serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?,
+            );
             map.insert("transport".into(), serde_json::to_value(spec.transport).map_err(internal)?);
             map.insert("traffic".into(), serde_json::to_value(&spec.traffic).map_err(internal)?);
             map.insert(
@@ -180,12 +214,34 @@ pub fn cell_leaves(spec: &Spec, cell: &Cell) -> Result<BTreeMap<String, Value>> 
 
 /// Key of a trained teacher: what its weights depend on.
 pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
-    short_hash(&json!([VERSION, BUILD_ID, data_hash, seed, spec.teacher.model, spec.teacher.training, spec.split, spec.device]).to_string())
+    short_hash(
+        &json!([
+            VERSION,
+            BUILD_ID,
+            data_hash,
+            seed,
+            spec.teacher.model,
+            spec.teacher.training,
+            spec.split,
+            spec.device
+        ])
+        .to_string(),
+    )
 }
 
 /// Students of the same architecture share references: the training rule is the spec's own.
 pub fn kin_of(_spec: &Spec, student: &StudentSpec) -> String {
-    student.model.label()
+    arch_label(&student.model)
+}
+
+fn arch_label(arch: &Arch) -> String {
+    match arch {
+        Arch::Logistic {} => "logistic".into(),
+        Arch::Mlp { hidden } => {
+            format!("mlp-{}", hidden.iter().map(usize::to_string).collect::<Vec<_>>().join("-"))
+        }
+        Arch::Lenet { filters: [a, b], hidden } => format!("lenet-{a}-{b}-{hidden}"),
+    }
 }
 
 /// The student of this name.
@@ -198,8 +254,9 @@ pub fn student_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a StudentSpec> {
 
 /// Checks every stack against the answers it would get, and every student against the answers that
 /// would reach it, before anything is computed.
-pub fn check_fit(spec: &Spec, card: Card) -> Result<()> {
-    let card = spec.api.reveal().card(card)?;
+pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
+    let (inner, classes) = (card, card.classes);
+    let card = spec.api.reveal().card(inner)?;
     for (i, arm) in spec.defense.iter().enumerate() {
         let mut below = card;
         for (j, layer) in arm.stack.iter().enumerate().rev() {
@@ -213,23 +270,26 @@ pub fn check_fit(spec: &Spec, card: Card) -> Result<()> {
         }
     }
     for (s, student) in spec.student.iter().enumerate() {
-        student.model.check(None).map_err(|e| super::spec::prefixed(e, &format!("student[{s}].model")))?;
+        student
+            .model
+            .check(shape, classes)
+            .map_err(|e| super::spec::prefixed(e, &format!("student[{s}]")))?;
     }
-    spec.teacher.model.check(None).map_err(|e| super::spec::prefixed(e, "teacher.model"))
+    spec.teacher.model.check(shape, classes).map_err(|e| super::spec::prefixed(e, "teacher"))
 }
 
 /// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a
 /// counter declares.
 pub fn resolved_recovery(student: &StudentSpec, stack: &[DefenseSpec]) -> RecoverySpec {
-    if !matches!(student.recovery, RecoverySpec::Counter { .. }) {
+    if !matches!(student.recovery, RecoverySpec::Counter) {
         return student.recovery.clone();
     }
-    counters(stack).first().map_or(RecoverySpec::None {}, recovery_for)
+    counters(stack).first().map_or(RecoverySpec::None, recovery_for)
 }
 
 /// Declared counters of a stack, outermost first.
 pub fn counters(stack: &[DefenseSpec]) -> Vec<Counter> {
-    stack.iter().map(DefenseSpec::counter).filter(|c| *c != Counter::None).collect()
+    stack.iter().map(DefenseSpec::counter).collect()
 }
 
 /// Repeats that the repeat-and-average and jitter-and-average counters pay for.
@@ -244,15 +304,15 @@ fn recovery_for(counter: &Counter) -> RecoverySpec {
         Counter::MatchedTemperature { t } => RecoverySpec::MatchedTemperature { t: *t },
         Counter::Repeat => RecoverySpec::Average { n: REPEATS },
         Counter::Jitter => RecoverySpec::Jitter { n: REPEATS, scale: 0.02 },
-        Counter::LabelOnly => RecoverySpec::Top1 {},
-        Counter::MoreAccounts | Counter::None => RecoverySpec::None {},
+        Counter::LabelOnly => RecoverySpec::Top1,
+        Counter::MoreAccounts => RecoverySpec::None,
     }
 }
 
 /// True if this student is the declared counter of the whole stack.
 pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
     let all = counters(stack);
-    if matches!(student.recovery, RecoverySpec::Counter { .. }) {
+    if matches!(student.recovery, RecoverySpec::Counter) {
         return all.len() <= 1;
     }
     !all.is_empty()
@@ -265,9 +325,13 @@ pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
 
 /// Accounts of a student in an arm.
 pub fn accounts_of(student: &StudentSpec, stack: &[DefenseSpec]) -> usize {
-    let wants_more = matches!(student.recovery, RecoverySpec::Counter { .. })
+    let wants_more = matches!(student.recovery, RecoverySpec::Counter)
         && counters(stack).first() == Some(&Counter::MoreAccounts);
-    if wants_more { student.knows.accounts.max(MORE_ACCOUNTS) } else { student.knows.accounts.max(1) }
+    if wants_more {
+        student.knows.accounts.max(MORE_ACCOUNTS)
+    } else {
+        student.knows.accounts.max(1)
+    }
 }
 
 /// Names of an arm's layers with their parameters.

@@ -16,7 +16,7 @@ use super::world::{Ground, Rim};
 use crate::data::Dataset;
 use crate::defense::{DefenseSpec, Stack};
 use crate::error::{Error, Result};
-use crate::gateway::{Door, Gateway};
+use crate::gateway::Gateway;
 use crate::ledger::{Budget, Ledger};
 use crate::metric::Score;
 use crate::model::{Lesson, Loss, Model, Targets, fit};
@@ -26,7 +26,14 @@ use crate::student::honest::Population;
 use crate::student::{Learned, Simulator, Standard, Student, StudentSpec, View};
 
 /// Computes `cell`.
-pub fn run(cell: &Cell, variant: &str, spec: &Spec, data: &Dataset, ground: &Ground, rim: &Rim) -> Result<Record> {
+pub fn run(
+    cell: &Cell,
+    variant: &str,
+    spec: &Spec,
+    data: &Dataset,
+    ground: &Ground,
+    rim: &Rim,
+) -> Result<Record> {
     let mut record = blank(cell, variant, spec)?;
     let outcome = match cell.role {
         Role::Teacher => {
@@ -51,7 +58,8 @@ pub fn run(cell: &Cell, variant: &str, spec: &Spec, data: &Dataset, ground: &Gro
 
 fn blank(cell: &Cell, variant: &str, spec: &Spec) -> Result<Record> {
     let arm = spec.arm(&cell.arm)?;
-    let student = (cell.role != Role::Teacher).then(|| plan::student_of(spec, &cell.student)).transpose()?;
+    let student =
+        (cell.role != Role::Teacher).then(|| plan::student_of(spec, &cell.student)).transpose()?;
     let asks = cell.role == Role::Student;
     Ok(Record {
         version: VERSION,
@@ -85,14 +93,25 @@ fn student_seed(seed: u64) -> Seed {
     Seed::new(seed).child("student")
 }
 
-fn reference(cell: &Cell, spec: &Spec, data: &Dataset, ground: &Ground, rim: &Rim, record: &mut Record) -> Result<()> {
+fn reference(
+    cell: &Cell,
+    spec: &Spec,
+    data: &Dataset,
+    ground: &Ground,
+    rim: &Rim,
+    record: &mut Record,
+) -> Result<()> {
     let student = plan::student_of(spec, &cell.student)?;
     let seed = student_seed(cell.seed);
-    let fresh = Model::init(&student.model, data.shape, data.classes, rim.device, seed.child("init"))?;
+    let fresh =
+        Model::init(&student.model, data.shape, data.classes, rim.device, seed.child("init"))?;
     let (model, flops) = match cell.role {
         Role::Untrained => (fresh, 0.0),
         Role::Public => {
-            let lesson = Lesson { inputs: ground.public.clone(), targets: Targets::Labels(ground.public_labels.clone()) };
+            let lesson = Lesson {
+                inputs: ground.public.clone(),
+                targets: Targets::Labels(ground.public_labels.clone()),
+            };
             let fitted = fit(fresh, &lesson, Loss::HardLabel, &spec.training, seed.child("fit"))?;
             (fitted.last, fitted.flops)
         }
@@ -101,7 +120,8 @@ fn reference(cell: &Cell, spec: &Spec, data: &Dataset, ground: &Ground, rim: &Ri
                 .map_err(|e| Error::Internal(e.to_string()))?;
             let targets = Targets::Probs(ground.clean(&inputs)?);
             let loss = Loss::SoftLabel { temperature: 1.0, eps: 1e-6 };
-            let fitted = fit(fresh, &Lesson { inputs, targets }, loss, &spec.training, seed.child("fit"))?;
+            let fitted =
+                fit(fresh, &Lesson { inputs, targets }, loss, &spec.training, seed.child("fit"))?;
             (fitted.last, fitted.flops)
         }
     };
@@ -112,7 +132,14 @@ fn reference(cell: &Cell, spec: &Spec, data: &Dataset, ground: &Ground, rim: &Ri
     Ok(())
 }
 
-fn student_cell(cell: &Cell, spec: &Spec, data: &Dataset, ground: &Ground, rim: &Rim, record: &mut Record) -> Result<()> {
+fn student_cell(
+    cell: &Cell,
+    spec: &Spec,
+    data: &Dataset,
+    ground: &Ground,
+    rim: &Rim,
+    record: &mut Record,
+) -> Result<()> {
     let config = plan::student_of(spec, &cell.student)?;
     let arm = spec.arm(&cell.arm)?;
     let root = Seed::new(cell.seed);
@@ -153,9 +180,15 @@ struct Accounts {
     honest: Vec<AccountId>,
 }
 
-fn open_ledger(cell: &Cell, spec: &Spec, student: &StudentSpec, stack: &[DefenseSpec]) -> (Ledger, Accounts) {
+fn open_ledger(
+    cell: &Cell,
+    spec: &Spec,
+    student: &StudentSpec,
+    stack: &[DefenseSpec],
+) -> (Ledger, Accounts) {
     let mut ledger = Ledger::new();
-    let actor = ledger.open_actor("student", Budget { queries: Some(cell.budget), ..Budget::default() });
+    let actor =
+        ledger.open_actor("student", Budget { queries: Some(cell.budget), ..Budget::default() });
     let n = plan::accounts_of(student, stack);
     let accounts = (0..n).map(|_| ledger.open_account(actor)).collect();
     let honest = (0..spec.traffic.accounts)
@@ -175,8 +208,17 @@ fn build_student(
     rim: &Rim,
     seed: u64,
 ) -> Result<Standard> {
-    let resolved = StudentSpec { recovery: plan::resolved_recovery(config, stack), ..config.clone() };
-    Standard::new(&resolved, &spec.training, rim.device, simulator(stack), data.shape, data.classes, student_seed(seed))
+    let resolved =
+        StudentSpec { recovery: plan::resolved_recovery(config, stack), ..config.clone() };
+    Standard::new(
+        &resolved,
+        &spec.training,
+        rim.device,
+        simulator(stack),
+        data.shape,
+        data.classes,
+        student_seed(seed),
+    )
 }
 
 /// The row-wise part of a stack as one function, innermost first, for students that know it.
@@ -195,7 +237,13 @@ fn simulator(stack: &[DefenseSpec]) -> Option<Simulator> {
     }))
 }
 
-fn gather_crowd(spec: &Spec, ground: &Ground, seed: Seed, accounts: &[AccountId], singly: bool) -> Result<Crowd> {
+fn gather_crowd(
+    spec: &Spec,
+    ground: &Ground,
+    seed: Seed,
+    accounts: &[AccountId],
+    singly: bool,
+) -> Result<Crowd> {
     let days = spec.horizon_days();
     let arrivals = Population::draw(&ground.traffic, accounts.len(), days, seed);
     let d = ground.traffic.ncols();

@@ -101,7 +101,8 @@ impl Clock<'_> {
             let ready = due_rows(&mut queues, self.now, first);
             first = false;
             if ready.is_empty() {
-                let Some(next) = queues.iter().filter(|q| !q.rows.is_empty()).map(|q| q.at).min() else {
+                let Some(next) = queues.iter().filter(|q| !q.rows.is_empty()).map(|q| q.at).min()
+                else {
                     break;
                 };
                 if self.terms.until.is_some_and(|end| next >= end) {

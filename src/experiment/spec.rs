@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::SplitSpec;
+use crate::data::{DatasetSpec, SplitSpec};
 use crate::defense::DefenseSpec;
 use crate::error::{Error, Result, nearest};
 use crate::model::{Arch, Recipe};
@@ -88,8 +88,8 @@ pub struct TeacherSpec {
     #[serde(default)]
     pub kind: TeacherKind,
     /// Data set of all rows.
-    #[serde(default = "digits")]
-    pub dataset: String,
+    #[serde(default)]
+    pub dataset: DatasetSpec,
     /// Its architecture, for `trained`.
     #[serde(default = "teacher_arch")]
     pub model: Arch,
@@ -219,10 +219,6 @@ fn cpu() -> String {
     "cpu".into()
 }
 
-fn digits() -> String {
-    "digits".into()
-}
-
 fn teacher_arch() -> Arch {
     Arch::Mlp { hidden: vec![128, 128] }
 }
@@ -303,7 +299,9 @@ impl Spec {
             student.validate().map_err(|e| prefixed(e, &format!("student[{i}]")))?;
         }
         self.training.validate().map_err(|e| prefixed(e, "training"))?;
-        if self.traffic.accounts > 10_000 || !(self.traffic.days > 0.0 && self.traffic.days <= 3650.0) {
+        if self.traffic.accounts > 10_000
+            || !(self.traffic.days > 0.0 && self.traffic.days <= 3650.0)
+        {
             return Err(Error::config(
                 "traffic",
                 format!("{} accounts, {} days", self.traffic.accounts, self.traffic.days),
@@ -311,7 +309,11 @@ impl Spec {
             ));
         }
         if !(0.0..=1e6).contains(&self.measure.transfer_eps) {
-            return Err(Error::config("measure.transfer-eps", self.measure.transfer_eps.to_string(), "a step of 0 or more"));
+            return Err(Error::config(
+                "measure.transfer-eps",
+                self.measure.transfer_eps.to_string(),
+                "a step of 0 or more",
+            ));
         }
         Ok(())
     }
@@ -329,7 +331,11 @@ impl Spec {
             ));
         }
         if let Some(twice) = first_repeat(queries.iter()) {
-            return Err(Error::config("budget.queries", format!("{twice} twice"), "each budget once"));
+            return Err(Error::config(
+                "budget.queries",
+                format!("{twice} twice"),
+                "each budget once",
+            ));
         }
         if self.budget.days.is_some_and(|d| !(d > 0.0 && d <= 3650.0)) {
             return Err(Error::config(
@@ -351,7 +357,11 @@ impl Spec {
             if there {
                 return Ok(());
             }
-            Err(Error::config(format!("teacher.{key}"), "nothing", format!("a value, for this kind of teacher ({:?})", t.kind)))
+            Err(Error::config(
+                format!("teacher.{key}"),
+                "nothing",
+                format!("a value, for this kind of teacher ({:?})", t.kind),
+            ))
         };
         match t.kind {
             TeacherKind::Trained => Ok(()),
@@ -374,10 +384,18 @@ impl Spec {
             check_name(&format!("student[{i}].name"), &student.name)?;
         }
         if let Some(name) = first_repeat(self.defense.iter().map(|a| &a.name)) {
-            return Err(Error::config("defense", format!("two arms called `{name}`"), "each name once"));
+            return Err(Error::config(
+                "defense",
+                format!("two arms called `{name}`"),
+                "each name once",
+            ));
         }
         if let Some(name) = first_repeat(self.student.iter().map(|s| &s.name)) {
-            return Err(Error::config("student", format!("two students called `{name}`"), "each name once"));
+            return Err(Error::config(
+                "student",
+                format!("two students called `{name}`"),
+                "each name once",
+            ));
         }
         Ok(())
     }
@@ -388,7 +406,11 @@ impl Spec {
             let arms = self.arms();
             let known: Vec<&str> = arms.iter().map(|a| a.name.as_str()).collect();
             let hint = nearest(name, known.iter().copied()).map(|n| format!("; nearest `{n}`"));
-            Error::input("arm", format!("`{name}`"), format!("one of {}{}", known.join(", "), hint.unwrap_or_default()))
+            Error::input(
+                "arm",
+                format!("`{name}`"),
+                format!("one of {}{}", known.join(", "), hint.unwrap_or_default()),
+            )
         })
     }
 }
@@ -397,7 +419,8 @@ impl Spec {
 pub fn prefixed(error: Error, prefix: &str) -> Error {
     match error {
         Error::Config(mut e) => {
-            e.key = if e.key.is_empty() { prefix.to_string() } else { format!("{prefix}.{}", e.key) };
+            e.key =
+                if e.key.is_empty() { prefix.to_string() } else { format!("{prefix}.{}", e.key) };
             Error::Config(e)
         }
         other => other,

@@ -68,7 +68,8 @@ impl<'a> Grounds<'a> {
     /// Data, splits, teacher and truth of a cell.
     pub fn of(&self, cell: &Cell) -> Result<&Ground> {
         let key = (cell.variant, cell.seed);
-        let slot = self.laid.get(&key).ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
+        let slot =
+            self.laid.get(&key).ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
         let ground = slot.get_or_init(|| {
             let spec = &self.plan.variants[cell.variant].spec;
             let data = &self.data[cell.variant];
@@ -104,7 +105,14 @@ impl<'a> Grounds<'a> {
 }
 
 /// Runs what is missing of `plan` into `folder`.
-pub fn run_all(plan: &Plan, data: &[Dataset], rim: &Rim, folder: &RunFolder, jobs: &Jobs<'_>, watch: &dyn Watch) -> Result<Finished> {
+pub fn run_all(
+    plan: &Plan,
+    data: &[Dataset],
+    rim: &Rim,
+    folder: &RunFolder,
+    jobs: &Jobs<'_>,
+    watch: &dyn Watch,
+) -> Result<Finished> {
     let mut records: BTreeMap<usize, Record> = BTreeMap::new();
     for (i, cell) in plan.cells.iter().enumerate() {
         if let Some(record) = folder.read(cell) {
@@ -123,7 +131,8 @@ pub fn run_all(plan: &Plan, data: &[Dataset], rim: &Rim, folder: &RunFolder, job
         work(plan, &queue, &grounds, folder, jobs, watch, &mut records, &mut failed)?;
     }
     let computed = records.len() - skipped;
-    let stopped = jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len();
+    let stopped =
+        jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len();
     if stopped {
         return Err(Error::Interrupted);
     }

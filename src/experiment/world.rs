@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Axis};
 
 use super::spec::{Spec, TeacherKind};
-use crate::data::{self, Dataset, Split};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::{Cache, Device, Lesson, Loss, Model, Targets, fit};
 use crate::oracle::http::HttpOracle;
@@ -26,7 +26,8 @@ pub struct Rim {
     /// Where models run.
     pub device: Device,
     /// Wraps a gateway in the door that students use.
-    pub open: Box<dyn Fn(crate::gateway::Gateway) -> Result<Box<dyn crate::gateway::Door>> + Send + Sync>,
+    pub open:
+        Box<dyn Fn(crate::gateway::Gateway) -> Result<Box<dyn crate::gateway::Door>> + Send + Sync>,
 }
 
 /// The undefended teacher of one seed.
@@ -80,8 +81,8 @@ pub struct Truth {
 
 /// Loads the data of a spec and checks it against what the spec asks for.
 pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Dataset> {
-    let data = data::load(&spec.teacher.dataset, rim.data_root.as_deref())?;
-    spec.split.check(&data)?;
+    let data = spec.teacher.dataset.load(rim.data_root.as_deref())?;
+    Split::draw(&spec.split, &data, Seed::new(0))?;
     let pool = spec.split.pool as u64;
     for (i, student) in spec.student.iter().enumerate() {
         let Some(&over) = spec.budget.queries.iter().find(|&&q| q > pool) else { break };
@@ -142,7 +143,9 @@ impl Source {
     fn oracle(&self, reveal: oracle::teacher::Reveal) -> Result<Box<dyn Oracle>> {
         Ok(match self {
             Self::Model(model) => Box::new(Teacher::new(Arc::clone(model), reveal)),
-            Self::Table(table) => Box::new(oracle::teacher::Revealed::new(Box::new(table.as_ref().clone()), reveal)),
+            Self::Table(table) => {
+                Box::new(oracle::teacher::Revealed::new(Box::new(table.as_ref().clone()), reveal))
+            }
             Self::Loopback { url, served_name } => {
                 let remote = HttpOracle::connect(url, served_name.as_deref(), None)?;
                 Box::new(oracle::teacher::Revealed::new(Box::new(remote), reveal))
@@ -169,18 +172,37 @@ impl Source {
     }
 }
 
-fn open_source(spec: &Spec, data: &Dataset, split: &Split, root: Seed, key: &str, rim: &Rim) -> Result<Source> {
+fn open_source(
+    spec: &Spec,
+    data: &Dataset,
+    split: &Split,
+    root: Seed,
+    key: &str,
+    rim: &Rim,
+) -> Result<Source> {
     let t = &spec.teacher;
-    let path = || t.path.as_deref().map(Path::new).ok_or_else(|| Error::config("teacher.path", "nothing", "a file"));
+    let path = || {
+        t.path
+            .as_deref()
+            .map(Path::new)
+            .ok_or_else(|| Error::config("teacher.path", "nothing", "a file"))
+    };
     let source = match t.kind {
-        TeacherKind::Trained => Source::Model(Arc::new(trained(spec, data, split, root, key, rim)?)),
+        TeacherKind::Trained => {
+            Source::Model(Arc::new(trained(spec, data, split, root, key, rim)?))
+        }
         TeacherKind::Safetensors => {
             let (model, _) = Model::load(path()?, rim.device)?;
             Source::Model(Arc::new(model))
         }
-        TeacherKind::Answers => Source::Table(Arc::new(Table::read(path()?, &data.inputs, data.classes)?)),
+        TeacherKind::Answers => {
+            Source::Table(Arc::new(Table::read(path()?, &data.inputs, data.classes)?))
+        }
         TeacherKind::Loopback => {
-            let url = t.url.clone().ok_or_else(|| Error::config("teacher.url", "nothing", "an address"))?;
+            let url = t
+                .url
+                .clone()
+                .ok_or_else(|| Error::config("teacher.url", "nothing", "an address"))?;
             Source::Loopback { url, served_name: t.served_name.clone() }
         }
     };
@@ -189,33 +211,57 @@ fn open_source(spec: &Spec, data: &Dataset, split: &Split, root: Seed, key: &str
         return Err(Error::config(
             "teacher",
             format!("a model of {} inputs and {} classes", card.inputs, card.classes),
-            format!("{} inputs and {} classes, as data set `{}` has", data.shape.len(), data.classes, data.name),
+            format!(
+                "{} inputs and {} classes, as data set `{}` has",
+                data.shape.len(),
+                data.classes,
+                data.name
+            ),
         ));
     }
     Ok(source)
 }
 
-fn trained(spec: &Spec, data: &Dataset, split: &Split, root: Seed, key: &str, rim: &Rim) -> Result<Model> {
-    if let Some(model) = rim.cache.get(key, rim.device) {
+fn trained(
+    spec: &Spec,
+    data: &Dataset,
+    split: &Split,
+    root: Seed,
+    key: &str,
+    rim: &Rim,
+) -> Result<Model> {
+    if let Some((model, _)) = rim.cache.get(key, rim.device) {
         return Ok(model);
     }
     let seed = root.child("teacher");
-    let fresh = Model::init(&spec.teacher.model, data.shape, data.classes, rim.device, seed.child("init"))
-        .map_err(|e| super::spec::prefixed(e, "teacher"))?;
+    let fresh =
+        Model::init(&spec.teacher.model, data.shape, data.classes, rim.device, seed.child("init"))
+            .map_err(|e| super::spec::prefixed(e, "teacher"))?;
     let lesson = Lesson {
         inputs: data.inputs.select(Axis(0), &split.teacher),
         targets: Targets::Labels(split.teacher.iter().map(|&i| data.labels[i]).collect()),
     };
     let fitted = fit(fresh, &lesson, Loss::HardLabel, &spec.teacher.training, seed.child("fit"))?;
-    let header = [("teacher-key", key.to_string()), ("data", data.hash.clone()), ("seed", format!("{root:?}"))]
-        .map(|(k, v)| (k.to_string(), v))
-        .into();
-    rim.cache.put(key, &fitted.selected, &header);
+    let header = [
+        ("teacher-key", key.to_string()),
+        ("data", data.hash.clone()),
+        ("seed", format!("{root:?}")),
+    ]
+    .map(|(k, v)| (k.to_string(), v))
+    .into();
+    // A cache that cannot be written costs time later, not the result.
+    let _ = rim.cache.put(key, &fitted.selected, &header);
     Ok(fitted.selected)
 }
 
 impl Truth {
-    fn measure(spec: &Spec, data: &Dataset, split: &Split, source: &Source, seed: Seed) -> Result<Self> {
+    fn measure(
+        spec: &Spec,
+        data: &Dataset,
+        split: &Split,
+        source: &Source,
+        seed: Seed,
+    ) -> Result<Self> {
         let inputs = data.inputs.select(Axis(0), &split.test);
         let labels: Vec<usize> = split.test.iter().map(|&i| data.labels[i]).collect();
         let probs = source.probs(&inputs)?;
@@ -224,9 +270,12 @@ impl Truth {
         let (uniform_rows, boundary_rows) =
             if table { (0, 0) } else { (spec.measure.uniform_rows, spec.measure.boundary_rows) };
         let uniform = uniform_inputs(uniform_rows, data, seed.child("uniform"));
-        let uniform_top1 = if uniform_rows == 0 { Vec::new() } else { top1(&source.probs(&uniform)?) };
-        let boundary = boundary_inputs(boundary_rows, &inputs, &teacher, source, seed.child("boundary"))?;
-        let boundary_top1 = if boundary.nrows() == 0 { Vec::new() } else { top1(&source.probs(&boundary)?) };
+        let uniform_top1 =
+            if uniform_rows == 0 { Vec::new() } else { top1(&source.probs(&uniform)?) };
+        let boundary =
+            boundary_inputs(boundary_rows, &inputs, &teacher, source, seed.child("boundary"))?;
+        let boundary_top1 =
+            if boundary.nrows() == 0 { Vec::new() } else { top1(&source.probs(&boundary)?) };
         Ok(Self {
             floor: metric::floor_accuracy(&labels, data.classes),
             top1: teacher,
@@ -246,12 +295,20 @@ fn top1(probs: &Array2<f64>) -> Vec<usize> {
 fn uniform_inputs(n: usize, data: &Dataset, seed: Seed) -> Array2<f32> {
     let mut rng = seed.rng();
     let (low, high) = (f64::from(data.range.0), f64::from(data.range.1));
-    Array2::from_shape_fn((n, data.shape.len()), |_| (low + (high - low) * uniform(&mut rng)) as f32)
+    Array2::from_shape_fn((n, data.shape.len()), |_| {
+        (low + (high - low) * uniform(&mut rng)) as f32
+    })
 }
 
 /// Points where the teacher changes its mind, by bisection between test rows to which it gives
 /// different classes (the line search of Tramer et al. 2016, section 4.2, run by the laboratory).
-fn boundary_inputs(n: usize, inputs: &Array2<f32>, top1: &[usize], source: &Source, seed: Seed) -> Result<Array2<f32>> {
+fn boundary_inputs(
+    n: usize,
+    inputs: &Array2<f32>,
+    top1: &[usize],
+    source: &Source,
+    seed: Seed,
+) -> Result<Array2<f32>> {
     let d = inputs.ncols();
     if n == 0 || top1.iter().all(|&c| c == top1[0]) {
         return Ok(Array2::zeros((0, d)));

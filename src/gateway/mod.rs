@@ -11,7 +11,7 @@ pub use distortion::{Stage, reading};
 
 use crate::defense::Stack;
 use crate::error::{Result, expect_shape};
-use crate::ledger::Ledger;
+use crate::ledger::{Code, Ledger, Log};
 use crate::oracle::{AnswerKind, Answers, Batch, Card, Denial, Oracle, Outcome, Reply};
 use distortion::Meter;
 
@@ -33,13 +33,41 @@ pub struct Gateway {
     stack: Stack,
     oracle: Box<dyn Oracle>,
     meter: Meter,
+    log: Option<Log>,
 }
 
 impl Gateway {
     /// Joins the three.
     pub fn new(ledger: Ledger, stack: Stack, oracle: Box<dyn Oracle>) -> Self {
         let meter = Meter::new(&stack.names(), oracle.card().classes);
-        Self { ledger, stack, oracle, meter }
+        Self { ledger, stack, oracle, meter, log: None }
+    }
+
+    /// Keeps a log of the newest `capacity` rows from here on.
+    pub fn keep_log(&mut self, capacity: usize) {
+        self.log = Some(Log::new(capacity));
+    }
+
+    /// The exchange log, if one is kept.
+    pub fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
+    }
+
+    fn write_log(&mut self, batch: &Batch, outcomes: &[Outcome]) {
+        let Some(log) = &mut self.log else { return };
+        for (i, outcome) in outcomes.iter().enumerate() {
+            let bytes: Vec<u8> = batch.inputs.row(i).iter().flat_map(|x| x.to_le_bytes()).collect();
+            let hash = blake3::hash(&bytes);
+            let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+            let code = match outcome {
+                Outcome::Answered(_) => Code::Answered,
+                Outcome::Denied(Denial::OverBudget { .. }) => Code::OverBudget,
+                Outcome::Denied(Denial::Throttled { .. }) => Code::Throttled,
+                Outcome::Denied(Denial::Blocked { .. }) => Code::Blocked,
+                Outcome::Denied(Denial::WorkRequired { .. }) => Code::WorkRequired,
+            };
+            log.push(batch.account[i], batch.at[i], u64::from_le_bytes(*first), code);
+        }
     }
 
     /// Who spent what.
@@ -53,7 +81,12 @@ impl Gateway {
     }
 
     /// Sets one unit aside for each row that is affordable; the others stay for later or are denied.
-    fn afford(&mut self, batch: &Batch, rows: &[usize], outcomes: &mut [Option<Outcome>]) -> Result<(Vec<usize>, Vec<usize>)> {
+    fn afford(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(Vec<usize>, Vec<usize>)> {
         let (mut affordable, mut over) = (Vec::with_capacity(rows.len()), Vec::new());
         for &row in rows {
             match self.ledger.reserve(batch.account[row])? {
@@ -68,11 +101,19 @@ impl Gateway {
     }
 
     /// Sends affordable rows through the stack and settles each. True if a refusal gave units back.
-    fn pass(&mut self, batch: &Batch, rows: &[usize], outcomes: &mut [Option<Outcome>], parts: &mut Parts) -> Result<bool> {
+    fn pass(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        outcomes: &mut [Option<Outcome>],
+        parts: &mut Parts,
+    ) -> Result<bool> {
         if rows.is_empty() {
             return Ok(false);
         }
-        let asked = if rows.len() == batch.len() { self.stack.run(batch, self.oracle.as_mut(), &mut self.meter) } else {
+        let asked = if rows.len() == batch.len() {
+            self.stack.run(batch, self.oracle.as_mut(), &mut self.meter)
+        } else {
             self.stack.run(&batch.select(rows), self.oracle.as_mut(), &mut self.meter)
         };
         let reply = match asked {
@@ -139,8 +180,11 @@ impl Door for Gateway {
             let left = self.ledger.left(batch.account[row]);
             self.ledger.deny(batch.account[row], Denial::OverBudget { left })?;
         }
-        let outcomes: Vec<Outcome> =
-            outcomes.into_iter().map(|o| o.unwrap_or(Outcome::Denied(Denial::OverBudget { left: 0 }))).collect();
+        let outcomes: Vec<Outcome> = outcomes
+            .into_iter()
+            .map(|o| o.unwrap_or(Outcome::Denied(Denial::OverBudget { left: 0 })))
+            .collect();
+        self.write_log(batch, &outcomes);
         let several = parts.answers.len() > 1;
         let answers = if parts.answers.is_empty() {
             empty_answers(self.oracle.card())
@@ -159,7 +203,9 @@ fn empty_answers(card: Card) -> Answers {
     match card.answers {
         AnswerKind::Labels => Answers::Labels(Vec::new()),
         AnswerKind::Logits => Answers::Logits(Array2::zeros((0, card.classes))),
-        AnswerKind::Probs | AnswerKind::TopK { .. } => Answers::Probs(Array2::zeros((0, card.classes))),
+        AnswerKind::Probs | AnswerKind::TopK { .. } => {
+            Answers::Probs(Array2::zeros((0, card.classes)))
+        }
     }
 }
 

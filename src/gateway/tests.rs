@@ -27,11 +27,18 @@ fn sixty_four_rows_with_ten_left_get_ten_answers() {
     let reply = gateway.ask(&Batch::classify(me, Tick::ZERO, Array2::zeros((64, 4)))).unwrap();
     assert_eq!(reply.answers.len(), 10);
     let answered = reply.outcomes.iter().filter(|o| matches!(o, Outcome::Answered(_))).count();
-    let over = reply.outcomes.iter().filter(|o| **o == Outcome::Denied(Denial::OverBudget { left: 0 })).count();
+    let over = reply
+        .outcomes
+        .iter()
+        .filter(|o| **o == Outcome::Denied(Denial::OverBudget { left: 0 }))
+        .count();
     assert_eq!((answered, over), (10, 54));
     assert!(matches!(reply.outcomes[9], Outcome::Answered(9)));
     let totals = gateway.ledger().totals();
-    assert_eq!((totals[0].attempted, totals[0].answered, totals[0].denied["over-budget"]), (64, 10, 54));
+    assert_eq!(
+        (totals[0].attempted, totals[0].answered, totals[0].denied["over-budget"]),
+        (64, 10, 54)
+    );
 }
 
 #[test]
@@ -45,7 +52,8 @@ fn a_throttled_row_gives_its_unit_to_the_next_account_of_the_same_actor() {
         let mut gateway = Gateway::new(ledger, stack, Box::new(oracle));
         let mut batch = Batch::classify(accounts[0], Tick::ZERO, Array2::zeros((5, 4)));
         batch.account[4] = accounts[1];
-        let cut: Vec<Vec<usize>> = if together { vec![(0..5).collect()] } else { (0..5).map(|i| vec![i]).collect() };
+        let cut: Vec<Vec<usize>> =
+            if together { vec![(0..5).collect()] } else { (0..5).map(|i| vec![i]).collect() };
         let replies = cut.iter().map(|c| gateway.ask(&batch.select(c)).unwrap());
         let outcomes: Vec<bool> =
             replies.flat_map(|r| r.outcomes).map(|o| matches!(o, Outcome::Answered(_))).collect();
@@ -72,4 +80,17 @@ fn rows_of_the_wrong_width_are_an_error() {
     let (mut gateway, me) = gateway(10, &[]);
     assert!(gateway.ask(&Batch::classify(me, Tick::ZERO, Array2::zeros((2, 3)))).is_err());
     assert_eq!(gateway.ledger().totals()[0].attempted, 0);
+}
+
+#[test]
+fn the_exchange_log_tells_equal_inputs_and_what_became_of_each_row() {
+    let (mut gateway, me) = gateway(2, &[]);
+    gateway.keep_log(10);
+    gateway.ask(&Batch::classify(me, Tick::ms(3), Array2::zeros((3, 4)))).unwrap();
+    let log: Vec<_> = gateway.log().unwrap().entries().copied().collect();
+    assert_eq!(
+        log.iter().map(|e| e.code).collect::<Vec<_>>(),
+        [Code::Answered, Code::Answered, Code::OverBudget]
+    );
+    assert!(log.iter().all(|e| e.input == log[0].input && e.at == Tick::ms(3)));
 }

@@ -180,7 +180,11 @@ impl Ledger {
     fn account_mut(&mut self, account: AccountId) -> Result<&mut Account> {
         let known = self.accounts.len();
         self.accounts.get_mut(account.0 as usize).ok_or_else(|| {
-            Error::input("account", account.0, format!("an account below {known}: no path is without an identity"))
+            Error::input(
+                "account",
+                account.0,
+                format!("an account below {known}: no path is without an identity"),
+            )
         })
     }
 

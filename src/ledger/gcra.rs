@@ -108,7 +108,9 @@ mod tests {
             let expected = case["expected"]["admit_retry_remaining"].as_array().unwrap();
             for (request, want) in requests.iter().zip(expected) {
                 let now = Tick(number(&request[0]));
-                let cost = request[1].as_u64().unwrap_or_else(|| panic!("{}: cost {}", case["id"], request[1]));
+                let cost = request[1]
+                    .as_u64()
+                    .unwrap_or_else(|| panic!("{}: cost {}", case["id"], request[1]));
                 let got = limit.admit(&mut state, now, cost);
                 let retry = got.err().flatten().map(|t| t.0 - now.0);
                 let remaining = limit.remaining(&state, now);

@@ -6,10 +6,12 @@
 
 mod book;
 mod gcra;
+mod log;
 mod tick;
 
 pub use book::{Budget, Ledger, Totals};
 pub use gcra::{Gcra, GcraState, Oversize};
+pub use log::{Code, Entry, Log};
 pub use tick::Tick;
 
 use serde::{Deserialize, Serialize};

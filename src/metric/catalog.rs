@@ -16,27 +16,77 @@ pub struct MetricCard {
     pub what: &'static str,
 }
 
-const fn card(name: &'static str, unit: &'static str, better: Better, what: &'static str) -> MetricCard {
+const fn card(
+    name: &'static str,
+    unit: &'static str,
+    better: Better,
+    what: &'static str,
+) -> MetricCard {
     MetricCard { name, unit, better, what }
 }
 
 /// Every metric.
 pub const CATALOG: &[MetricCard] = &[
     card("accuracy", "fraction", Higher, "share of right classes on the test rows"),
-    card("agreement", "fraction", Higher, "share of classes equal to the undefended teacher's, test rows"),
+    card(
+        "agreement",
+        "fraction",
+        Higher,
+        "share of classes equal to the undefended teacher's, test rows",
+    ),
     card("agreement_on_errors", "fraction", Higher, "agreement where the teacher is wrong"),
     card("kl_teacher_student", "nats", Lower, "mean KL(teacher || student)"),
     card("ece", "fraction", Lower, "expected calibration error, 15 bins"),
     card("floor_accuracy", "fraction", Neither, "accuracy of the best constant answer"),
-    card("agreement_uniform", "fraction", Higher, "agreement on inputs drawn uniformly from the valid range"),
-    card("agreement_boundary", "fraction", Higher, "agreement on inputs beside the teacher's decision boundary"),
-    card("transfer_asr", "fraction", Higher, "share of the student's FGSM examples that change the teacher's class"),
-    card("accuracy_selected", "fraction", Higher, "accuracy of the checkpoint chosen on charged answers"),
-    card("agreement_selected", "fraction", Higher, "agreement of the checkpoint chosen on charged answers"),
-    card("recovered", "fraction", Higher, "(student - floor) / (teacher - floor), ratio of seed means"),
-    card("recovered_over_public", "fraction", Higher, "the same with the public-data student as floor"),
+    card(
+        "agreement_uniform",
+        "fraction",
+        Higher,
+        "agreement on inputs drawn uniformly from the valid range",
+    ),
+    card(
+        "agreement_boundary",
+        "fraction",
+        Higher,
+        "agreement on inputs beside the teacher's decision boundary",
+    ),
+    card(
+        "transfer_asr",
+        "fraction",
+        Higher,
+        "share of the student's FGSM examples that change the teacher's class",
+    ),
+    card(
+        "accuracy_selected",
+        "fraction",
+        Higher,
+        "accuracy of the checkpoint chosen on charged answers",
+    ),
+    card(
+        "agreement_selected",
+        "fraction",
+        Higher,
+        "agreement of the checkpoint chosen on charged answers",
+    ),
+    card(
+        "recovered",
+        "fraction",
+        Higher,
+        "(student - floor) / (teacher - floor), ratio of seed means",
+    ),
+    card(
+        "recovered_over_public",
+        "fraction",
+        Higher,
+        "the same with the public-data student as floor",
+    ),
     card("auc_log_budget", "fraction", Higher, "area under recovered over log budget"),
-    card("budget_at_half", "queries", Neither, "budget at which monotone-fitted recovered is one half"),
+    card(
+        "budget_at_half",
+        "queries",
+        Neither,
+        "budget at which monotone-fitted recovered is one half",
+    ),
     card("de", "ratio", Lower, "defended over undefended student score"),
     card("dc", "ratio", Lower, "relative loss of the teacher"),
     card("queries_spent", "queries", Lower, "answered rows, repeats included"),
@@ -44,8 +94,18 @@ pub const CATALOG: &[MetricCard] = &[
     card("student_flops", "flop", Lower, "floating-point operations of the student's training"),
     card("transfer_rows", "rows", Neither, "rows of the transfer set"),
     card("honest_accuracy", "fraction", Higher, "accuracy of the answers that honest users got"),
-    card("honest_teacher_accuracy", "fraction", Higher, "the undefended teacher's accuracy on the same requests"),
-    card("distortion_l1_mean", "L1", Lower, "mean distance of honest users' answers to the undefended ones"),
+    card(
+        "honest_teacher_accuracy",
+        "fraction",
+        Higher,
+        "the undefended teacher's accuracy on the same requests",
+    ),
+    card(
+        "distortion_l1_mean",
+        "L1",
+        Lower,
+        "mean distance of honest users' answers to the undefended ones",
+    ),
     card("distortion_l1_max", "L1", Lower, "largest such distance"),
     card("honest_refused", "fraction", Lower, "share of honest requests never answered"),
     card("honest_wait_p95", "seconds", Lower, "95th percentile of an honest user's wait"),

@@ -22,7 +22,11 @@ pub fn agreement(predicted: &[usize], teacher: &[usize]) -> f64 {
 }
 
 /// Agreement on the rows where the teacher is wrong; none if it never is.
-pub fn agreement_on_errors(predicted: &[usize], teacher: &[usize], labels: &[usize]) -> Option<f64> {
+pub fn agreement_on_errors(
+    predicted: &[usize],
+    teacher: &[usize],
+    labels: &[usize],
+) -> Option<f64> {
     let wrong: Vec<usize> = (0..labels.len()).filter(|&i| teacher[i] != labels[i]).collect();
     (!wrong.is_empty()).then(|| share(wrong.iter().map(|&i| predicted[i] == teacher[i])))
 }
@@ -75,9 +79,10 @@ pub fn ece_of(probs: &Array2<f64>, labels: &[usize]) -> f64 {
     let mut confidence = Vec::with_capacity(labels.len());
     let mut correct = Vec::with_capacity(labels.len());
     for (row, &label) in probs.rows().into_iter().zip(labels) {
-        let (top, best) = row.iter().enumerate().fold((0, f64::MIN), |(t, b), (i, &p)| {
-            if p > b { (i, p) } else { (t, b) }
-        });
+        let (top, best) = row
+            .iter()
+            .enumerate()
+            .fold((0, f64::MIN), |(t, b), (i, &p)| if p > b { (i, p) } else { (t, b) });
         confidence.push(best);
         correct.push(top == label);
     }

@@ -56,8 +56,9 @@ fn with_scale(x: &[f64], level: f64, scale: f64) -> Estimate {
     let se = (s2 * scale).sqrt();
     let df = (n - 1) as f64;
     let half = t_quantile(0.5 + level / 2.0, df) * se;
-    let p = if se > 0.0 { t_two_sided(m / se, df) } else { f64::from(u8::from(m == 0.0)) };
-    Estimate { n, mean: m, sd: Some(s2.sqrt()), low: Some(m - half), high: Some(m + half), p: Some(p) }
+    // Without a spread there is no test.
+    let p = (se > 0.0).then(|| t_two_sided(m / se, df));
+    Estimate { n, mean: m, sd: Some(s2.sqrt()), low: Some(m - half), high: Some(m + half), p }
 }
 
 /// Mean of a - b over pairs, with t interval and p-value. Values beyond the shorter list are left out.
@@ -107,7 +108,12 @@ pub fn bootstrap_mean(x: &[f64], q: &[f64], resamples: usize, seed: Seed) -> Vec
 
 /// Two-level bootstrap interval of a mean of items over seeds: seeds are resampled, then items, the
 /// same items for every seed. `items[s][i]` is item i under seed s; all rows are of one length.
-pub fn two_level_bootstrap(items: &[Vec<f64>], level: f64, resamples: usize, seed: Seed) -> Option<(f64, f64)> {
+pub fn two_level_bootstrap(
+    items: &[Vec<f64>],
+    level: f64,
+    resamples: usize,
+    seed: Seed,
+) -> Option<(f64, f64)> {
     let n = items.first()?.len();
     if n == 0 || items.iter().any(|row| row.len() != n) {
         return None;

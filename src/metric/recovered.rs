@@ -35,6 +35,8 @@ fn fieller(s: f64, t: f64, vs: f64, vt: f64, c: f64, q: f64) -> Fieller {
     let q2 = q * q;
     let (a, b, d) = (t * t - q2 * vt, s * t - q2 * c, s * s - q2 * vs);
     let under = b * b - a * d;
+    // Without a spread the root is zero but for rounding.
+    let under = if under.abs() < 1e-14 * b * b { 0.0 } else { under };
     if a > 0.0 {
         let root = under.max(0.0).sqrt();
         return Fieller::Interval { low: (b - root) / a, high: (b + root) / a };
@@ -48,7 +50,12 @@ fn fieller(s: f64, t: f64, vs: f64, vt: f64, c: f64, q: f64) -> Fieller {
 
 /// Value, variance by the delta method, Fieller set and identification from three independent means
 /// with standard errors, at normal quantile `z`.
-pub fn recovered_independent(s: (f64, f64), t: (f64, f64), b: (f64, f64), z: f64) -> (f64, f64, Fieller, bool) {
+pub fn recovered_independent(
+    s: (f64, f64),
+    t: (f64, f64),
+    b: (f64, f64),
+    z: f64,
+) -> (f64, f64, Fieller, bool) {
     let gap = t.0 - b.0;
     let r = (s.0 - b.0) / gap;
     let (vs, vt, vb) = (s.1 * s.1, t.1 * t.1, b.1 * b.1);
@@ -69,7 +76,8 @@ pub fn recovered(seeds: &[(f64, f64, f64)]) -> Recovered {
     if n < 2 {
         return Recovered { n, value, low: None, high: None, identified: value.is_some() };
     }
-    let covariance = tops.iter().zip(&gaps).map(|(a, b)| (a - top) * (b - gap)).sum::<f64>() / (n - 1) as f64;
+    let covariance =
+        tops.iter().zip(&gaps).map(|(a, b)| (a - top) * (b - gap)).sum::<f64>() / (n - 1) as f64;
     let (vs, vt) = (variance(&tops) * scale, variance(&gaps) * scale);
     let identified = gap.abs() >= 4.0 * vt.sqrt() && gap != 0.0;
     let q = t_quantile(0.975, (n - 1) as f64);

@@ -37,12 +37,6 @@ pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     front * (f - 1.0)
 }
 
-/// P(T <= t) of Student's t with `df` degrees of freedom.
-pub fn t_cdf(t: f64, df: f64) -> f64 {
-    let tail = 0.5 * incomplete_beta(df / 2.0, 0.5, df / (df + t * t));
-    if t > 0.0 { 1.0 - tail } else { tail }
-}
-
 /// Two-sided p-value of t.
 pub fn t_two_sided(t: f64, df: f64) -> f64 {
     incomplete_beta(df / 2.0, 0.5, df / (df + t * t))

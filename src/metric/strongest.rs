@@ -24,7 +24,8 @@ pub fn cross_fitted(scores: &[Vec<f64>]) -> Option<CrossFit> {
 }
 
 fn best_without(scores: &[Vec<f64>], out: usize) -> usize {
-    let total = |s: &[f64]| s.iter().enumerate().filter(|(i, _)| *i != out).map(|(_, v)| v).sum::<f64>();
+    let total =
+        |s: &[f64]| s.iter().enumerate().filter(|(i, _)| *i != out).map(|(_, v)| v).sum::<f64>();
     let mut best = 0;
     for s in 1..scores.len() {
         if total(&scores[s]) > total(&scores[best]) {
@@ -38,7 +39,8 @@ fn best_without(scores: &[Vec<f64>], out: usize) -> usize {
 /// cross-fitted, paired by seed.
 pub fn headline(none: &[Vec<f64>], arm: &[Vec<f64>]) -> Option<Estimate> {
     let (none, arm) = (cross_fitted(none)?, cross_fitted(arm)?);
-    (none.per_seed.len() == arm.per_seed.len()).then(|| paired_ci(&none.per_seed, &arm.per_seed, 0.95))
+    (none.per_seed.len() == arm.per_seed.len())
+        .then(|| paired_ci(&none.per_seed, &arm.per_seed, 0.95))
 }
 
 /// Defense effectiveness as DistillGuard has it: defended over undefended student score; lower is a

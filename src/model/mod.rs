@@ -8,6 +8,7 @@ mod arch;
 mod cache;
 mod device;
 mod fit;
+mod grad;
 mod init;
 mod kernel;
 pub mod loss;
@@ -35,7 +36,7 @@ use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 use arch::Layer;
 use kernel::{engine, tensor, with_slice};
-use net::{Wanted, backward, forward, trace};
+use net::forward;
 
 /// The shape of one input row. Rows are always flat `[d]` arrays; images are row-major `[c, h, w]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ impl InputShape {
         self.len() == 0
     }
 }
+
+/// Name, shape and values of a parameter. Weights are `[inputs, outputs]`, biases `[outputs]`.
+pub type Parameter = (String, Vec<usize>, Vec<f32>);
 
 /// A trained or fresh network. Opaque: arrays in, arrays out. A clone shares its weights until one
 /// of the two is trained.
@@ -150,8 +154,8 @@ impl Model {
         self.layers.iter().map(Layer::multiply_adds).sum()
     }
 
-    /// Name, shape and values of each parameter, in fixed order. Weights are `[inputs, outputs]`.
-    pub fn weights(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+    /// Every parameter, in fixed order.
+    pub fn weights(&self) -> Result<Vec<Parameter>> {
         let named = self.layers.iter().flat_map(Layer::parameters).zip(&self.params);
         named
             .map(|((name, shape), tensor)| Ok((name, shape, with_slice(tensor, <[f32]>::to_vec)?)))
@@ -184,42 +188,6 @@ impl Model {
     pub fn features(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         let (last, body) = self.layers.split_last().expect("a network has an output layer");
         self.outputs(body, last.matrix().0, inputs)
-    }
-
-    /// Gradient `[n, d]` of the logit of `class[i]` with respect to row i.
-    pub fn input_grad(&self, inputs: ArrayView2<'_, f32>, class: &[usize]) -> Result<Array2<f32>> {
-        self.check_classes(&inputs, class)?;
-        self.pull(inputs, |row, _, grad| grad[class[row]] = 1.0)
-    }
-
-    /// Gradient `[n, d]` of the cross-entropy of row i to `class[i]` with respect to row i.
-    pub fn loss_input_grad(
-        &self,
-        inputs: ArrayView2<'_, f32>,
-        class: &[usize],
-    ) -> Result<Array2<f32>> {
-        self.check_classes(&inputs, class)?;
-        self.pull(inputs, |row, logits, grad| grad.copy_from_slice(&slope(logits, class[row])))
-    }
-
-    /// Gradient `[n, classes * h]` of the cross-entropy of row i to `class[i]` with respect to the
-    /// weights of the last layer, h weights of the first class first.
-    pub fn last_layer_grad(
-        &self,
-        inputs: ArrayView2<'_, f32>,
-        class: &[usize],
-    ) -> Result<Array2<f32>> {
-        self.check_classes(&inputs, class)?;
-        let (features, logits) = (self.features(inputs)?, self.logits(inputs)?);
-        let width = features.ncols();
-        let mut out = Array2::zeros((features.nrows(), self.classes * width));
-        for (i, mut row) in out.rows_mut().into_iter().enumerate() {
-            let slope = slope(&logits.row(i).to_vec(), class[i]);
-            for (j, value) in row.iter_mut().enumerate() {
-                *value = slope[j / width] * features[[i, j % width]];
-            }
-        }
-        Ok(out)
     }
 
     fn layers(&self) -> &[Layer] {
@@ -281,45 +249,16 @@ impl Model {
         Array2::from_shape_vec((inputs.nrows(), width), out)
             .map_err(|e| Error::Internal(e.to_string()))
     }
-
-    /// Gradient `[n, d]` of a scalar per row, whose gradient in the logits `f(row, logits, gradient)`
-    /// fills in.
-    fn pull(
-        &self,
-        inputs: ArrayView2<'_, f32>,
-        mut f: impl FnMut(usize, &[f32], &mut [f32]),
-    ) -> Result<Array2<f32>> {
-        let (n, d, c) = (inputs.nrows(), self.shape.len(), self.classes);
-        let mut out = Vec::with_capacity(n * d);
-        for chunk in self.chunks(inputs)? {
-            let chunk = chunk?;
-            let (logits, kept) = trace(&self.layers, &self.params, &chunk.inputs)?;
-            let mut grad = vec![0.0; logits.elem_count()];
-            with_slice::<f32, _>(&logits, |logits| {
-                let rows = logits.chunks_exact(c).zip(grad.chunks_exact_mut(c)).take(chunk.rows);
-                rows.enumerate().for_each(|(i, (z, g))| f(chunk.start + i, z, g));
-            })?;
-            let grad = tensor(grad, logits.dims(), logits.device())?;
-            let grads = backward(&self.layers, &self.params, &kept, grad, Wanted::Input)?;
-            let grad = grads.input.expect("input gradients were asked for");
-            with_slice::<f32, _>(&grad, |g| out.extend_from_slice(&g[..chunk.rows * d]))?;
-        }
-        Array2::from_shape_vec((n, d), out).map_err(|e| Error::Internal(e.to_string()))
-    }
-
-    fn check_classes(&self, inputs: &ArrayView2<'_, f32>, class: &[usize]) -> Result<()> {
-        expect_shape("classes of rows", &[class.len()], &[inputs.nrows()])?;
-        loss::hard_label::check(class, self.classes)
-    }
 }
 
-/// Gradient of the cross-entropy to `class` with respect to the logits: softmax minus one at the
-/// class.
-fn slope(logits: &[f32], class: usize) -> Vec<f32> {
-    let wide = Array2::from_shape_fn((1, logits.len()), |(_, j)| f64::from(logits[j]));
-    let mut slope: Vec<f32> = loss::softmax(wide.view()).iter().map(|&p| p as f32).collect();
-    slope[class] -= 1.0;
-    slope
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Model({:?}, {:?}, {} classes, {})",
+            self.arch, self.shape, self.classes, self.device
+        )
+    }
 }
 
 #[cfg(test)]

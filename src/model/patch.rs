@@ -32,70 +32,71 @@ impl Image {
         self.c * self.h * self.w
     }
 
-    /// Distances in memory of (channels, pixels).
-    const fn strides(self) -> (usize, usize) {
-        if self.channels_first { (self.h * self.w, 1) } else { (1, self.c) }
+    /// Channels first and channels last differ only for several channels.
+    const fn turned(self) -> bool {
+        self.channels_first && self.c > 1
     }
 
-    /// Calls `f(place in the patches, pixel)` for each part of each neighbourhood inside the image.
-    fn neighbours(self, mut f: impl FnMut(usize, usize)) {
-        let (h, w, c) = (self.h, self.w, self.c);
+    /// Calls `f(start in the patches, start in the image, length)` for each stretch that one row of
+    /// one neighbourhood shares with an image of channels last.
+    fn stretches(self, mut f: impl FnMut(usize, usize, usize)) {
+        let Self { c, h, w, .. } = self;
         for y in 0..h {
             for x in 0..w {
-                for (k, (dy, dx)) in OFFSETS.into_iter().enumerate() {
-                    let (ny, nx) = (y + dy, x + dx);
-                    if (1..=h).contains(&ny) && (1..=w).contains(&nx) {
-                        f(((y * w + x) * 9 + k) * c, (ny - 1) * w + nx - 1);
-                    }
+                let (left, right) = (x.saturating_sub(1), (x + 2).min(w));
+                let place = (y * w + x) * 9 + (left + 1 - x);
+                for ny in y.saturating_sub(1)..(y + 2).min(h) {
+                    let row = place + 3 * (ny + 1 - y);
+                    f(row * c, (ny * w + left) * c, (right - left) * c);
                 }
             }
         }
     }
+
+    /// Turns images between `[c, pixels]` and `[pixels, c]`, given the (outer, inner) dimensions.
+    fn turn<T: WithDType>(self, images: &[T], outer: usize, inner: usize) -> Vec<T> {
+        let mut turned = Vec::with_capacity(images.len());
+        for image in images.chunks_exact(self.len()) {
+            for i in 0..inner {
+                turned.extend((0..outer).map(|o| image[o * inner + i]));
+            }
+        }
+        turned
+    }
 }
 
-/// The neighbourhood, shifted by one so that it is never negative.
-const OFFSETS: [(usize, usize); 9] =
-    [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)];
-
 fn unfold_host<T: WithDType>(images: &Tensor, image: Image) -> Result<Tensor> {
-    let (pixels, c) = (image.h * image.w, image.c);
-    let (channel, pixel) = image.strides();
+    let one = image.len();
     let patches = with_slice::<T, _>(images, |images| {
+        let turned = image.turned().then(|| image.turn(images, image.c, image.h * image.w));
+        let images = turned.as_deref().unwrap_or(images);
         let mut patches = vec![T::zero(); images.len() * 9];
-        for (from, to) in
-            images.chunks_exact(image.len()).zip(patches.chunks_exact_mut(9 * image.len()))
-        {
-            image.neighbours(|place, at| {
-                for (i, value) in to[place..place + c].iter_mut().enumerate() {
-                    *value = from[at * pixel + i * channel];
-                }
+        for (from, to) in images.chunks_exact(one).zip(patches.chunks_exact_mut(9 * one)) {
+            image.stretches(|at, start, length| {
+                let part = &mut to[at..at + length];
+                part.iter_mut().zip(&from[start..start + length]).for_each(|(t, &f)| *t = f);
             });
         }
         patches
     })?;
-    let rows = patches.len() / (9 * c);
-    debug_assert_eq!(rows % pixels, 0);
-    tensor(patches, &[rows, 9 * c], images.device())
+    let shape = [patches.len() / (9 * image.c), 9 * image.c];
+    tensor(patches, &shape, images.device())
 }
 
 fn fold_host<T: WithDType>(patches: &Tensor, image: Image) -> Result<Tensor> {
-    let c = image.c;
-    let (channel, pixel) = image.strides();
+    let one = image.len();
     let images = with_slice::<T, _>(patches, |patches| {
         let mut images = vec![T::zero(); patches.len() / 9];
-        for (to, from) in
-            images.chunks_exact_mut(image.len()).zip(patches.chunks_exact(9 * image.len()))
-        {
-            image.neighbours(|place, at| {
-                for (i, &value) in from[place..place + c].iter().enumerate() {
-                    to[at * pixel + i * channel] += value;
-                }
+        for (to, from) in images.chunks_exact_mut(one).zip(patches.chunks_exact(9 * one)) {
+            image.stretches(|at, start, length| {
+                let part = &mut to[start..start + length];
+                part.iter_mut().zip(&from[at..at + length]).for_each(|(t, &f)| *t += f);
             });
         }
-        images
+        if image.turned() { image.turn(&images, image.h * image.w, image.c) } else { images }
     })?;
-    let rows = images.len() / image.len();
-    tensor(images, &[rows, image.len()], patches.device())
+    let shape = [images.len() / one, one];
+    tensor(images, &shape, patches.device())
 }
 
 #[cfg(test)]

@@ -38,19 +38,17 @@ const fn corners(image: Image, f: usize) -> [usize; 4] {
 
 fn max_pool_host<T: WithDType>(values: &Tensor, image: Image) -> Result<(Tensor, Vec<u8>)> {
     let f = values.dim(1).map_err(super::kernel::engine)?;
-    let [a, b, c, d] = corners(image, f);
     let (largest, winners) = with_slice::<T, _>(values, |values| {
         let (mut largest, mut winners) = (Vec::new(), Vec::new());
         largest.reserve(values.len() / 4);
         winners.reserve(values.len() / 4);
         for one in values.chunks_exact(image.h * image.w * f) {
             for start in windows(image, f) {
-                for i in start..start + f {
-                    let (best, winner) =
-                        first_largest([one[i + a], one[i + b], one[i + c], one[i + d]]);
-                    largest.push(best);
-                    winners.push(winner);
-                }
+                let [a, b, c, d] = corners(image, f).map(|at| &one[start + at..start + at + f]);
+                let quads =
+                    || a.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| [*a, *b, *c, *d]);
+                largest.extend(quads().map(|q| first_largest(q).0));
+                winners.extend(quads().map(|q| first_largest(q).1));
             }
         }
         (largest, winners)
@@ -61,14 +59,17 @@ fn max_pool_host<T: WithDType>(values: &Tensor, image: Image) -> Result<(Tensor,
 
 /// The largest value and its first place. NaN wins, so that it is not lost.
 fn first_largest<T: WithDType>(window: [T; 4]) -> (T, u8) {
-    let mut best = (window[0], 0);
-    for (value, place) in [(window[1], 1), (window[2], 2), (window[3], 3)] {
-        #[allow(clippy::eq_op)] // NaN is the value that differs from itself
-        if value > best.0 || value != value {
-            best = (value, place);
-        }
-    }
-    best
+    let [a, b, c, d] = window;
+    let left = if later_wins(a, b) { (b, 1) } else { (a, 0) };
+    let right = if later_wins(c, d) { (d, 3) } else { (c, 2) };
+    if later_wins(left.0, right.0) { right } else { left }
+}
+
+/// True if the later of two values is larger, or NaN.
+fn later_wins<T: WithDType>(earlier: T, later: T) -> bool {
+    #[allow(clippy::eq_op)] // NaN is the value that differs from itself
+    let nan = later != later;
+    later > earlier || nan
 }
 
 fn undo_host<T: WithDType>(grad: &Tensor, winners: &[u8], image: Image) -> Result<Tensor> {

@@ -13,14 +13,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorInfo, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::arch::Layer;
-use super::{Arch, Device, InputShape, Model};
+use super::{Arch, Device, InputShape, Model, Parameter};
 use crate::error::{Error, Result};
 
 /// Where a model came from: config, seed, data hash, accuracy; whatever the writer wants to keep.
 pub type Provenance = BTreeMap<String, String>;
-
-/// Name, shape and values of one parameter.
-type Named = (String, Vec<usize>, Vec<f32>);
 
 /// Key of our part of the header.
 const KEY: &str = "retort";
@@ -78,7 +75,7 @@ impl Model {
         shape: InputShape,
         classes: usize,
         device: Device,
-        tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+        tensors: Vec<Parameter>,
     ) -> Result<Self> {
         let layers = arch.layers(shape, classes)?;
         if let Some(found) = differences(&layers, &tensors) {
@@ -251,14 +248,14 @@ fn half(bits: u16) -> f32 {
 }
 
 /// How tensors differ from what a network needs: missing, extra, of another shape.
-fn differences(layers: &[Layer], tensors: &[Named]) -> Option<String> {
+fn differences(layers: &[Layer], tensors: &[Parameter]) -> Option<String> {
     let needed: BTreeMap<String, Vec<usize>> = layers.iter().flat_map(Layer::parameters).collect();
     let found: BTreeMap<&str, &[usize]> =
         tensors.iter().map(|(name, shape, _)| (name.as_str(), &shape[..])).collect();
     let missing: Vec<&str> =
         needed.keys().map(String::as_str).filter(|name| !found.contains_key(name)).collect();
     let extra: Vec<&str> = found.keys().copied().filter(|n| !needed.contains_key(*n)).collect();
-    let fits = |(name, shape, values): &&Named| {
+    let fits = |(name, shape, values): &&Parameter| {
         needed
             .get(name)
             .is_none_or(|n| n == shape && shape.iter().product::<usize>() == values.len())

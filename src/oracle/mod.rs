@@ -190,14 +190,20 @@ impl Answers {
                     a.extend(b);
                     Self::Labels(a)
                 }
-                (Self::TopK(a), Self::TopK(b)) if a.ids.ncols() == b.ids.ncols() => Self::TopK(TopK {
-                    classes: a.classes,
-                    ids: ndarray::concatenate(ndarray::Axis(0), &[a.ids.view(), b.ids.view()])
-                        .map_err(|e| Error::Internal(e.to_string()))?,
-                    probs: join(&a.probs, &b.probs)?,
-                }),
+                (Self::TopK(a), Self::TopK(b)) if a.ids.ncols() == b.ids.ncols() => {
+                    Self::TopK(TopK {
+                        classes: a.classes,
+                        ids: ndarray::concatenate(ndarray::Axis(0), &[a.ids.view(), b.ids.view()])
+                            .map_err(|e| Error::Internal(e.to_string()))?,
+                        probs: join(&a.probs, &b.probs)?,
+                    })
+                }
                 (a, b) => {
-                    return Err(Error::input("answers", b.kind().name(), format!("{} as before", a.kind().name())));
+                    return Err(Error::input(
+                        "answers",
+                        b.kind().name(),
+                        format!("{} as before", a.kind().name()),
+                    ));
                 }
             };
         }

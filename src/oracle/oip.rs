@@ -9,14 +9,16 @@
 
 mod answers;
 mod data;
+mod datatype;
 mod outcomes;
 
 use ndarray::Array2;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-pub use answers::{Reading, tensors};
-pub use data::{Data, Datatype};
+pub use answers::{Reading, joined, tensors};
+pub use data::Data;
+pub use datatype::Datatype;
 pub use outcomes::{all_denied, outcomes_from, outcomes_to};
 
 use crate::error::{Error, Result};

@@ -30,14 +30,24 @@ impl Table {
         let file = npy::read(path)?;
         let expected = vec![inputs.nrows(), classes];
         if file.shape != expected {
-            return Err(Error::data(path, "shape", format!("{:?}", file.shape), format!("{expected:?}, one row for each row of the data set")));
+            return Err(Error::data(
+                path,
+                "shape",
+                format!("{:?}", file.shape),
+                format!("{expected:?}, one row for each row of the data set"),
+            ));
         }
         let probs = Array2::from_shape_vec((inputs.nrows(), classes), file.data)
             .map_err(|e| Error::Internal(e.to_string()))?;
         for (i, row) in probs.rows().into_iter().enumerate() {
             let sum: f64 = row.iter().sum();
             if !row.iter().all(|p| (0.0..=1.0).contains(p)) || (sum - 1.0).abs() > 1e-3 {
-                return Err(Error::data(path, format!("row {i}"), format!("a row of sum {sum}"), "probabilities that sum to 1"));
+                return Err(Error::data(
+                    path,
+                    format!("row {i}"),
+                    format!("a row of sum {sum}"),
+                    "probabilities that sum to 1",
+                ));
             }
         }
         Ok(Self::new(inputs, probs))
@@ -57,7 +67,11 @@ impl Oracle for Table {
         let mut index = Vec::with_capacity(batch.len());
         for (i, row) in batch.inputs.rows().into_iter().enumerate() {
             let found = self.rows.get(&key(row)).ok_or_else(|| {
-                Error::input(format!("row {i}"), "an input that is not in the table", "a row of the data set: a table of answers knows no other")
+                Error::input(
+                    format!("row {i}"),
+                    "an input that is not in the table",
+                    "a row of the data set: a table of answers knows no other",
+                )
             })?;
             index.push(*found);
         }

@@ -37,7 +37,11 @@ impl Reveal {
             Self::Label => AnswerKind::Labels,
             Self::TopK { k } if (1..=card.classes).contains(&k) => AnswerKind::TopK { k },
             Self::TopK { k } => {
-                return Err(Error::config("api.k", k.to_string(), format!("1 to {}, the number of classes", card.classes)));
+                return Err(Error::config(
+                    "api.k",
+                    k.to_string(),
+                    format!("1 to {}, the number of classes", card.classes),
+                ));
             }
         };
         Ok(Card { answers, ..card })

@@ -1,1 +1,20 @@
 //! Records to tables, figures and one HTML page. Never runs anything, reads records only.
+
+mod aggregate;
+mod build;
+mod figure;
+mod gather;
+mod headline;
+mod html;
+mod interim;
+mod notes;
+pub mod parquet;
+pub mod records;
+mod rows;
+pub mod summary;
+#[cfg(test)]
+mod synthetic;
+pub mod table;
+
+pub use build::{Pages, build};
+pub use summary::Summary;

@@ -27,7 +27,7 @@ use crate::gateway::Door;
 use crate::ledger::AccountId;
 
 pub use clock::Clock;
-//pub use door::open_http_door;
+pub use door::open_http_door;
 
 /// Largest request body unless said otherwise, in bytes.
 pub const BODY_LIMIT: usize = 16 << 20;

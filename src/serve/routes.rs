@@ -164,13 +164,18 @@ async fn read(app: &App, request: Request) -> Result<InferRequest, Refusal> {
             })?)
         }
     };
+    let large = || {
+        let text = format!("the body is larger than {} bytes", app.body_limit);
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    };
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok());
+    if length.and_then(|l| l.parse::<u64>().ok()).is_some_and(|l| l > app.body_limit as u64) {
+        return Err(large());
+    }
     let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive");
     let body = timeout(PATIENCE, Bytes::from_request(request, &())).await.map_err(late)?;
     let body = body.map_err(|e| match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let text = format!("the body is larger than {} bytes", app.body_limit);
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => large(),
         _ => Refusal::bad("the body broke off"),
     })?;
     let asked = InferRequest::from_bytes(&body, head).map_err(|e| Refusal::from_error(&e))?;

@@ -76,12 +76,10 @@ pub fn objective_cards() -> Vec<Card> {
 /// All recoveries.
 pub fn recovery_cards() -> Vec<Card> {
     let lines = |r: &RecoverySpec| match r {
-        RecoverySpec::Average { .. } => (
-            "",
-            "n times the budget",
-            "asks every row n times and averages; against fresh noise",
-        ),
-        RecoverySpec::Counter {} => (
+        RecoverySpec::Average { .. } => {
+            ("", "n times the budget", "asks every row n times and averages; against fresh noise")
+        }
+        RecoverySpec::Counter => (
             "Tramer et al. 2020, On Adaptive Attacks",
             "the defense and its parameters",
             "whatever the arm's defense declares as its counter",
@@ -101,8 +99,8 @@ pub fn recovery_cards() -> Vec<Card> {
             "probabilities; the defense's temperature",
             "undoes a known temperature exactly",
         ),
-        RecoverySpec::None {} => ("", "", "takes answers as they come"),
-        RecoverySpec::Top1 {} => (
+        RecoverySpec::None => ("", "", "takes answers as they come"),
+        RecoverySpec::Top1 => (
             "Orekondy et al. 2020, Prediction Poisoning, section 5",
             "labels",
             "keeps the most likely class only; round every defense that keeps it",

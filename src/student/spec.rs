@@ -113,7 +113,7 @@ impl StudentSpec {
     /// True if it uses class labels only.
     pub fn label_only(&self) -> bool {
         matches!(self.objective, ObjectiveSpec::HardLabel {})
-            || matches!(self.recovery, RecoverySpec::Top1 {})
+            || matches!(self.recovery, RecoverySpec::Top1)
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         let spec = read("");
         assert!(spec.validate().is_ok());
         assert_eq!(spec.strategy, StrategySpec::Random {});
-        assert_eq!(spec.recovery, RecoverySpec::None {});
+        assert_eq!(spec.recovery, RecoverySpec::None);
         assert_eq!(spec.knows.accounts, 1);
         assert!(!spec.label_only());
     }

@@ -35,10 +35,13 @@ fn bad_configs_are_refused_with_place_and_hint() {
     let c = swap("queries = [20, 40]", "queries = [0, 40]");
     refused("zero", &c, &[], &[&line(&c, "queries ="), "budget.queries[0]", "found 0"]);
     let c = swap("queries = [20, 40]", "queries = [20, 4000]");
-    refused("pool", &c, &[], &[&line(&c, "queries ="), "4000", "split.pool = 450"]);
+    refused("pool", &c, &[], &[&line(&c, "queries ="), "4000", "split.pool = 400"]);
     let c = swap("kind = \"round\", digits = 1", "kind = \"top-k\", k = 11");
     refused("top-k", &c, &[], &[&line(&c, "top-k"), "11", "10"]);
-    let c = swap("[{ kind = \"round\", digits = 1 }]", "[{ kind = \"round\", digits = 1 }, { kind = \"label-only\" }]");
+    let c = swap(
+        "[{ kind = \"round\", digits = 1 }]",
+        "[{ kind = \"round\", digits = 1 }, { kind = \"label-only\" }]",
+    );
     refused("fit", &c, &[], &[&line(&c, "label-only"), "defense[0].stack[0]"]);
     let c = swap("seeds = 2", "seeds = 2\ndevice = \"gpu\"");
     refused("device", &c, &[], &["gpu", "cpu"]);
@@ -48,7 +51,10 @@ fn bad_configs_are_refused_with_place_and_hint() {
     refused("remote", &c, &[], &["teacher.url", "example.com", "loopback"]);
     let c = swap("[teacher]", "[teacher]\ndataset = \"digts\"");
     refused("dataset", &c, &[], &["digts", "digits"]);
-    let c = swap("kind = \"round\", digits = 1", "kind = \"rate-limit\", queries = 5, per = \"day\", burst = 5");
+    let c = swap(
+        "kind = \"round\", digits = 1",
+        "kind = \"rate-limit\", queries = 5, per = \"day\", burst = 5",
+    );
     refused("days", &c, &[], &["budget.days", "rate limit"]);
     refused("override", TINY, &["budget.querys=3"], &["command line", "querys", "queries"]);
     refused("syntax", "name = \n", &[], &["bad.toml:1:"]);

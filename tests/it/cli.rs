@@ -48,7 +48,10 @@ fn records_are_equal_at_any_number_of_jobs() {
 #[test]
 fn a_killed_run_resumes_to_the_same_bytes() {
     let sandbox = Sandbox::new("kill");
-    sandbox.write("tiny.toml", &TINY.replace("steps = 60", "steps = 400").replace("seeds = 2", "seeds = 3"));
+    sandbox.write(
+        "tiny.toml",
+        &TINY.replace("steps = 60", "steps = 400").replace("seeds = 2", "seeds = 3"),
+    );
     let whole = sandbox.retort(&["run", "tiny.toml", "--out", "whole", "--quiet"]);
     assert!(whole.status.success(), "{}", text(&whole.stderr));
 
@@ -72,7 +75,10 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     child.kill().expect("kill -9");
     child.wait().expect("it ends");
     let before = done();
-    assert!(before >= 8 && !sandbox.path("cut/records.csv").exists(), "killed too late: {before} cells");
+    assert!(
+        before >= 8 && !sandbox.path("cut/records.csv").exists(),
+        "killed too late: {before} cells"
+    );
 
     let again = sandbox.retort(&["run", "tiny.toml", "--out", "cut"]);
     assert!(again.status.success(), "{}", text(&again.stderr));
@@ -91,7 +97,11 @@ fn without_out_the_newest_unfinished_run_goes_on() {
     let first = sandbox.retort(&["run", "tiny.toml"]);
     assert!(first.status.success(), "{}", text(&first.stderr));
     let second = sandbox.retort(&["run", "tiny.toml"]);
-    assert!(text(&second.stderr).contains("0 skipped"), "a finished run is not resumed: {}", text(&second.stderr));
+    assert!(
+        text(&second.stderr).contains("0 skipped"),
+        "a finished run is not resumed: {}",
+        text(&second.stderr)
+    );
     let runs = |s: &Sandbox| {
         let days = std::fs::read_dir(s.path("runs/tiny")).expect("runs/tiny").flatten();
         days.flat_map(|d| std::fs::read_dir(d.path()).expect("a day").flatten()).count()
@@ -108,7 +118,11 @@ fn verify_finds_a_changed_record() {
     assert_eq!(good.status.code(), Some(0), "{}{}", text(&good.stdout), text(&good.stderr));
     for cell in std::fs::read_dir(sandbox.path("r/cells")).expect("cells").flatten() {
         let file = cell.path().join("record.json");
-        let changed = std::fs::read_to_string(&file).expect("a record").replacen("\"value\": 0.", "\"value\": 0.9", 1);
+        let changed = std::fs::read_to_string(&file).expect("a record").replacen(
+            "\"value\": 0.",
+            "\"value\": 0.9",
+            1,
+        );
         std::fs::write(&file, changed).expect("written");
     }
     let bad = sandbox.retort(&["verify", "r", "--cells", "4"]);
@@ -120,7 +134,16 @@ fn verify_finds_a_changed_record() {
 fn a_grid_runs_every_combination_and_never_mixes_them() {
     let sandbox = Sandbox::new("grid");
     sandbox.write("tiny.toml", TINY);
-    let out = sandbox.retort(&["run", "-m", "tiny.toml", "training.steps=20,40", "seed=range(0,2)", "--out", "g", "-q"]);
+    let out = sandbox.retort(&[
+        "run",
+        "-m",
+        "tiny.toml",
+        "training.steps=20,40",
+        "seed=range(0,2)",
+        "--out",
+        "g",
+        "-q",
+    ]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let csv = std::fs::read_to_string(sandbox.path("g/records.csv")).expect("records");
     assert!(csv.contains("training.steps=20") && csv.contains("training.steps=40"));
@@ -137,8 +160,15 @@ fn stdout_is_data_and_plain_lines_replace_the_bar() {
     sandbox.write("tiny.toml", TINY);
     let out = sandbox.retort(&["run", "tiny.toml", "--out", "r", "--format", "csv"]);
     assert!(out.status.success(), "{}", text(&out.stderr));
-    assert!(!out.stderr.contains(&0x1b) && !out.stdout.contains(&0x1b), "control characters off a terminal");
-    assert!(text(&out.stdout).lines().next().is_some_and(|l| l.contains("arm,")), "{}", text(&out.stdout));
+    assert!(
+        !out.stderr.contains(&0x1b) && !out.stdout.contains(&0x1b),
+        "control characters off a terminal"
+    );
+    assert!(
+        text(&out.stdout).lines().next().is_some_and(|l| l.contains("arm,")),
+        "{}",
+        text(&out.stdout)
+    );
     let page = std::fs::read_to_string(sandbox.path("r/report.html")).expect("report");
     for outside in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!page.contains(outside), "the report reaches out: {outside}");
@@ -146,22 +176,34 @@ fn stdout_is_data_and_plain_lines_replace_the_bar() {
     let status = sandbox.retort(&["status", "r"]);
     assert!(text(&status.stdout).contains("done"));
     let again = sandbox.retort(&["report", "r", "--format", "json"]);
-    assert!(serde_json::from_slice::<serde_json::Value>(&again.stdout).is_ok(), "{}", text(&again.stderr));
+    assert!(
+        serde_json::from_slice::<serde_json::Value>(&again.stdout).is_ok(),
+        "{}",
+        text(&again.stderr)
+    );
 }
 
 #[test]
 fn no_record_spends_more_than_its_budget() {
     let sandbox = Sandbox::new("budget");
-    let tight = TINY.replace("name = \"soft\"", "name = \"soft\"\nrecovery = { kind = \"average\", n = 3 }");
+    let tight = TINY
+        .replace("name = \"soft\"", "name = \"soft\"\nrecovery = { kind = \"average\", n = 3 }");
     sandbox.write("tiny.toml", &tight);
     assert!(sandbox.retort(&["run", "tiny.toml", "--out", "r", "-q"]).status.success());
     let mut checked = 0;
     for cell in std::fs::read_dir(sandbox.path("r/cells")).expect("cells").flatten() {
         let bytes = std::fs::read(cell.path().join("record.json")).expect("a record");
-        let record: retort::experiment::record::Record = serde_json::from_slice(&bytes).expect("it reads");
+        let record: retort::experiment::record::Record =
+            serde_json::from_slice(&bytes).expect("it reads");
         if let Some(spent) = record.get("queries_spent") {
-            let answered: u64 = record.accounts.iter().filter(|a| a.actor == "student").map(|a| a.answered).sum();
-            assert!(spent <= record.budget as f64, "{} spent {spent} of {}", record.cell, record.budget);
+            let answered: u64 =
+                record.accounts.iter().filter(|a| a.actor == "student").map(|a| a.answered).sum();
+            assert!(
+                spent <= record.budget as f64,
+                "{} spent {spent} of {}",
+                record.cell,
+                record.budget
+            );
             assert_eq!(spent, answered as f64, "the ledger says otherwise");
             checked += 1;
         }
@@ -178,5 +220,8 @@ fn a_diverging_cell_is_marked_and_the_others_go_on() {
     assert!(out.status.success(), "{}", text(&out.stderr));
     let csv = std::fs::read_to_string(sandbox.path("r/records.csv")).expect("records");
     assert!(csv.contains("diverged_at_step"), "no cell is marked");
-    assert!(!csv.lines().any(|l| l.contains(",student,") && l.contains(",accuracy,")), "accuracy of a diverged cell");
+    assert!(
+        !csv.lines().any(|l| l.contains(",student,") && l.contains(",accuracy,")),
+        "accuracy of a diverged cell"
+    );
 }

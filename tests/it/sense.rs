@@ -8,7 +8,9 @@ use retort::metric;
 fn scores(records: &[Record], arm: &str, student: &str, name: &str) -> Vec<f64> {
     let mut rows: Vec<&Record> = records
         .iter()
-        .filter(|r| r.role == Role::Student && r.arm == arm && r.student == student && r.budget == 400)
+        .filter(|r| {
+            r.role == Role::Student && r.arm == arm && r.student == student && r.budget == 400
+        })
         .collect();
     rows.sort_by_key(|r| r.seed);
     rows.iter().filter_map(|r| r.get(name)).collect()
@@ -43,7 +45,9 @@ fn the_quickstart_makes_sense() {
     let triples: Vec<(f64, f64, f64)> = teachers
         .iter()
         .zip(accuracy)
-        .map(|(t, s)| (s, t.get("accuracy").expect("accuracy"), t.get("floor_accuracy").expect("floor")))
+        .map(|(t, s)| {
+            (s, t.get("accuracy").expect("accuracy"), t.get("floor_accuracy").expect("floor"))
+        })
         .collect();
     let recovered = metric::recovered(&triples);
     assert!(recovered.low.is_some_and(|low| low > 0.8), "{recovered:?}");
@@ -51,7 +55,10 @@ fn the_quickstart_makes_sense() {
     let clean = scores(&records, "none", "random-soft", "agreement");
     let hidden = scores(&records, "reverse-sigmoid", "random-soft", "agreement");
     let loss = metric::paired_ci(&clean, &hidden, 0.95);
-    assert!(loss.mean >= 0.05 && loss.low.is_some_and(|l| l > 0.0), "soft labels under reverse sigmoid: {loss:?}");
+    assert!(
+        loss.mean >= 0.05 && loss.low.is_some_and(|l| l > 0.0),
+        "soft labels under reverse sigmoid: {loss:?}"
+    );
     let clean = scores(&records, "none", "random-argmax", "agreement");
     let hidden = scores(&records, "reverse-sigmoid", "random-argmax", "agreement");
     let loss = metric::paired_ci(&clean, &hidden, 0.95);

@@ -23,11 +23,21 @@ fn a_run_through_a_socket_equals_the_run_in_process() {
     assert_eq!(near.len(), far.len());
     let mut students = 0;
     for (a, b) in near.iter().zip(&far) {
-        assert_eq!((&a.scores, &a.right, a.stop), (&b.scores, &b.right, b.stop), "{} {} {}", a.arm, a.student, a.seed);
+        assert_eq!(
+            (&a.scores, &a.right, a.stop),
+            (&b.scores, &b.right, b.stop),
+            "{} {} {}",
+            a.arm,
+            a.student,
+            a.seed
+        );
         assert_eq!((&a.accounts, &a.stages), (&b.accounts, &b.stages));
         students += usize::from(a.role == Role::Student);
     }
     assert!(students >= 10);
-    let limited = near.iter().find(|r| r.role == Role::Student && r.arm == "round-1").expect("a limited cell");
+    let limited = near
+        .iter()
+        .find(|r| r.role == Role::Student && r.arm == "round-1")
+        .expect("a limited cell");
     assert!(limited.get("queries_spent").is_some_and(|q| q < 33.0), "the limit binds");
 }

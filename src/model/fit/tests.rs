@@ -121,7 +121,7 @@ fn selected_is_the_best_on_held_back_rows_and_patience_stops() {
     let optimizer = Optimizer::AdamW { lr: 0.3, weight_decay: 0.0 };
     let recipe = Recipe { optimizer, patience: 2, check_every: 5, steps: 500, ..Recipe::default() };
     let fitted = train(&recipe, 1).unwrap();
-    assert!(fitted.steps < 500 && fitted.steps % 5 == 0, "{}", fitted.steps);
+    assert!(fitted.steps < 500 && fitted.steps.is_multiple_of(5), "{}", fitted.steps);
     assert_ne!(fitted.last.weights_hash().unwrap(), fitted.selected.weights_hash().unwrap());
 }
 
@@ -176,4 +176,47 @@ fn lessons_and_recipes_that_cannot_work_are_refused() {
     for (message, expected) in cases {
         assert!(message.contains(expected), "{message}");
     }
+}
+
+/// Set for a copy of this test program that only says what weights it trains.
+const CHILD: &str = "RETORT_TEST_SAY_WEIGHTS";
+
+/// Hashes of two networks large enough that matrix products are shared out to threads.
+fn large_weights() -> String {
+    let shape = InputShape::Image { c: 1, h: 28, w: 28 };
+    let mut rng = Seed::new(8).rng();
+    let inputs = Array2::from_shape_fn((300, 784), |_| normal(&mut rng) as f32);
+    let targets = Targets::Labels((0..300).map(|i| i % 10).collect());
+    let lesson = Lesson { inputs, targets };
+    let recipe = Recipe { steps: 4, batch: 256, ..Recipe::default() };
+    let lenet = Arch::Lenet { filters: [8, 16], hidden: 64 };
+    let hashes = [Arch::Mlp { hidden: vec![512] }, lenet].map(|arch| {
+        let model = Model::init(&arch, shape, 10, Device::Cpu, Seed::new(1)).unwrap();
+        let fitted = fit(model, &lesson, Loss::HardLabel, &recipe, Seed::new(1)).unwrap();
+        fitted.last.weights_hash().unwrap()
+    });
+    hashes.concat()
+}
+
+#[test]
+fn weights_do_not_depend_on_the_number_of_threads() {
+    if std::env::var_os(CHILD).is_some() {
+        println!("weights {}", large_weights());
+        return;
+    }
+    let here = "model::fit::tests::weights_do_not_depend_on_the_number_of_threads";
+    let with = |threads: &str| {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", here, "--nocapture"])
+            .env(CHILD, "1")
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find_map(|l| l.split_once("weights ").map(|(_, hash)| hash.trim()));
+        line.filter(|hash| hash.len() == 128).expect(&text).to_string()
+    };
+    let one = with("1");
+    assert_eq!(with("2"), one);
+    assert_eq!(with("5"), one);
 }

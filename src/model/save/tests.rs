@@ -118,7 +118,7 @@ fn other_tensors_than_the_networks_are_refused_in_three_lists() {
     let stray: (&str, Dtype, &[usize], Vec<u8>) = ("fc.bias", Dtype::F32, &[2], vec![0; 8]);
     let cases = [
         (file(&[]), "missing: output.bias, output.weight; extra: none; of another shape: none"),
-        (file(&[weight.clone()]), "missing: output.bias; extra: none"),
+        (file(std::slice::from_ref(&weight)), "missing: output.bias; extra: none"),
         (file(&[weight.clone(), stray]), "missing: output.bias; extra: fc.bias"),
         (file(&[weight, wide]), "of another shape: output.bias [3] for [2]"),
     ];

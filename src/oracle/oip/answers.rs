@@ -1,10 +1,10 @@
 //! Typed answers as named tensors, and back.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{Data, Datatype, Tensor};
 use crate::error::{Error, Result};
-use crate::oracle::{AnswerKind, Answers, Card, TopK};
+use crate::oracle::{AnswerKind, Answers, Card, Outcome, Reply, TopK};
 
 /// The outputs that carry these answers, m rows: `probs` or `logits` FP64 `[m, classes]`, `label`
 /// INT64 `[m]`, or `topk_ids` INT64 `[m, k]` and `topk_probs` FP64 `[m, k]`.
@@ -125,4 +125,54 @@ impl Reading {
         Array2::from_shape_vec((rows, width), tensor.values()?.to_vec())
             .map_err(|e| Error::Internal(e.to_string()))
     }
+}
+
+/// One reply from the replies to consecutive parts of a batch.
+pub fn joined(parts: Vec<Reply>, reading: &Reading) -> Result<Reply> {
+    let kind = |a: &Answers| a.kind() == reading.kind;
+    if let Some(odd) = parts.iter().find(|p| !kind(&p.answers)) {
+        let found = format!("{:?}", odd.answers.kind());
+        return Err(Error::input("answers", found, format!("{:?}", reading.kind)));
+    }
+    let mut next = 0..;
+    let mut outcomes: Vec<Outcome> = parts.iter().flat_map(|p| p.outcomes.clone()).collect();
+    for outcome in &mut outcomes {
+        if let Outcome::Answered(row) = outcome {
+            *row = next.next().unwrap_or_default();
+        }
+    }
+    let parts: Vec<Answers> = parts.into_iter().map(|p| p.answers).collect();
+    Ok(Reply { outcomes, answers: stacked(&parts, reading)? })
+}
+
+fn stacked(parts: &[Answers], reading: &Reading) -> Result<Answers> {
+    if parts.is_empty() {
+        return Ok(reading.none());
+    }
+    let probs = rows(parts, |a| match a {
+        Answers::Probs(p) | Answers::Logits(p) => Some(p.view()),
+        Answers::TopK(t) => Some(t.probs.view()),
+        Answers::Labels(_) => None,
+    })?;
+    let ids = rows(parts, |a| match a {
+        Answers::TopK(t) => Some(t.ids.view()),
+        _ => None,
+    })?;
+    Ok(match reading.kind {
+        AnswerKind::Probs => Answers::Probs(probs),
+        AnswerKind::Logits => Answers::Logits(probs),
+        AnswerKind::TopK { .. } => Answers::TopK(TopK { classes: reading.classes, ids, probs }),
+        AnswerKind::Labels => Answers::Labels(parts.iter().flat_map(Answers::top1).collect()),
+    })
+}
+
+fn rows<T: Clone + Default>(
+    parts: &[Answers],
+    of: impl Fn(&Answers) -> Option<ArrayView2<'_, T>>,
+) -> Result<Array2<T>> {
+    let views: Vec<_> = parts.iter().filter_map(of).collect();
+    if views.is_empty() {
+        return Ok(Array2::default((0, 0)));
+    }
+    ndarray::concatenate(Axis(0), &views).map_err(|e| Error::Internal(e.to_string()))
 }

@@ -27,7 +27,7 @@ pub type Simulator = Arc<dyn Fn(&[f64], &mut [f64]) + Send + Sync>;
 pub const TABLE_ROWS: usize = 4000;
 
 /// A recovery, as configs write it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "kind",
     rename_all = "kebab-case",
@@ -36,14 +36,15 @@ pub const TABLE_ROWS: usize = 4000;
 )]
 pub enum RecoverySpec {
     /// Takes answers as they come.
-    None {},
+    #[default]
+    None,
     /// Asks every row n times, pays n times, and averages.
     Average {
         /// Times each row is asked, 2 to 100.
         n: usize,
     },
     /// Whatever the arm's defense declares as its counter; the experiment puts it in place.
-    Counter {},
+    Counter,
     /// Looks answers up in a table of simulated defended rows (partial Bayes: the mean of the clean
     /// rows whose defended form is nearest; Tang et al. 2024, ModelGuard).
     InverseTable {
@@ -64,17 +65,11 @@ pub enum RecoverySpec {
         t: f64,
     },
     /// Keeps the most likely class only.
-    Top1 {},
+    Top1,
 }
 
 const fn table_rows() -> usize {
     TABLE_ROWS
-}
-
-impl Default for RecoverySpec {
-    fn default() -> Self {
-        Self::None {}
-    }
 }
 
 impl RecoverySpec {
@@ -82,25 +77,25 @@ impl RecoverySpec {
     pub fn examples() -> Vec<Self> {
         vec![
             Self::Average { n: 4 },
-            Self::Counter {},
+            Self::Counter,
             Self::InverseTable { rows: TABLE_ROWS },
             Self::Jitter { n: 4, scale: 0.02 },
             Self::MatchedTemperature { t: 3.0 },
-            Self::None {},
-            Self::Top1 {},
+            Self::None,
+            Self::Top1,
         ]
     }
 
     /// Its `kind` in a config.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::None {} => "none",
+            Self::None => "none",
             Self::Average { .. } => "average",
-            Self::Counter {} => "counter",
+            Self::Counter => "counter",
             Self::InverseTable { .. } => "inverse-table",
             Self::Jitter { .. } => "jitter",
             Self::MatchedTemperature { .. } => "matched-temperature",
-            Self::Top1 {} => "top1",
+            Self::Top1 => "top1",
         }
     }
 
@@ -138,10 +133,7 @@ impl RecoverySpec {
 
     /// True if it runs the defense's own code with its settings.
     pub const fn informed(&self) -> bool {
-        matches!(
-            self,
-            Self::Counter {} | Self::InverseTable { .. } | Self::MatchedTemperature { .. }
-        )
+        matches!(self, Self::Counter | Self::InverseTable { .. } | Self::MatchedTemperature { .. })
     }
 
     /// Refuses a recovery that cannot work on answers of this kind.
@@ -175,7 +167,7 @@ impl Recovery {
         classes: usize,
         seed: Seed,
     ) -> Result<Self> {
-        if matches!(spec, RecoverySpec::Counter {}) {
+        if matches!(spec, RecoverySpec::Counter) {
             return Err(Error::Internal("a counter is resolved before a student is built".into()));
         }
         Ok(Self { spec: spec.clone(), simulator, classes, seed, table: OnceLock::new() })
@@ -203,7 +195,7 @@ impl Recovery {
             answers.select(&groups.iter().map(|g| g[0]).collect::<Vec<_>>())
         };
         Ok(match self.spec {
-            RecoverySpec::Top1 {} => Answers::Labels(joined.top1()),
+            RecoverySpec::Top1 => Answers::Labels(joined.top1()),
             RecoverySpec::MatchedTemperature { t } => {
                 Answers::Probs(temperature::undone(&self.rows(joined)?, t))
             }
@@ -267,14 +259,14 @@ mod tests {
 
     #[test]
     fn top1_keeps_the_class_only() {
-        let r = recovery(RecoverySpec::Top1 {});
+        let r = recovery(RecoverySpec::Top1);
         let got = r.recover(&Answers::Probs(array![[0.2, 0.8]]), &[vec![0]]).unwrap();
         assert_eq!(got, Answers::Labels(vec![1]));
     }
 
     #[test]
     fn a_counter_that_nobody_resolved_is_refused() {
-        let built = Recovery::new(&RecoverySpec::Counter {}, None, 2, Seed::new(1));
+        let built = Recovery::new(&RecoverySpec::Counter, None, 2, Seed::new(1));
         assert!(matches!(built, Err(Error::Internal(_))));
     }
 
@@ -287,10 +279,12 @@ mod tests {
         assert!(matches!(got, Err(Error::Input { .. })));
     }
 
+    /// The config reader refuses what the schema does not know, also where serde would not mind.
     #[test]
-    fn keys_of_other_kinds_are_refused() {
-        for text in [r#"{"kind":"none","n":3}"#, r#"{"kind":"top1","x":1}"#] {
-            assert!(serde_json::from_str::<RecoverySpec>(text).is_err(), "{text}");
+    fn keys_of_other_kinds_are_refused_by_the_schema() {
+        let schema = schemars::schema_for!(RecoverySpec).to_value();
+        for kind in schema["oneOf"].as_array().unwrap() {
+            assert_eq!(kind["additionalProperties"], false, "{kind}");
         }
         for example in RecoverySpec::examples() {
             let json = serde_json::to_value(&example).unwrap();

@@ -97,7 +97,7 @@ fn every_strategy_with_every_recovery_keeps_to_its_budget() {
     let (pool, public) = (column(120), column(10));
     for strategy in StrategySpec::examples() {
         for recovery in RecoverySpec::examples() {
-            if recovery == (RecoverySpec::Counter {}) {
+            if recovery == RecoverySpec::Counter {
                 continue;
             }
             let n = recovery.repeats() as u64;
@@ -113,7 +113,7 @@ fn every_strategy_with_every_recovery_keeps_to_its_budget() {
 #[test]
 fn every_answer_stays_with_its_own_input_after_denials() {
     let (pool, public) = (column(64), Array2::zeros((0, 1)));
-    for (recovery, repeats) in [(RecoverySpec::None {}, 1), (RecoverySpec::Average { n: 2 }, 2)] {
+    for (recovery, repeats) in [(RecoverySpec::None, 1), (RecoverySpec::Average { n: 2 }, 2)] {
         let mut s = student(recovery);
         let asked = rows(s.next(&view(&pool, &public, 64)).unwrap());
         // Rows that are denied whole, and rows of which one repeat is.
@@ -140,7 +140,7 @@ fn every_answer_stays_with_its_own_input_after_denials() {
 #[test]
 fn answers_about_other_rows_are_refused() {
     let (pool, public) = (column(8), Array2::zeros((0, 1)));
-    let mut s = student(RecoverySpec::None {});
+    let mut s = student(RecoverySpec::None);
     let asked = rows(s.next(&view(&pool, &public, 8)).unwrap());
     let reversed = asked.select(Axis(0), &[7, 6, 5, 4, 3, 2, 1, 0]);
     assert!(matches!(s.tell(&reversed, &Reply::all(encoded(&reversed))), Err(Error::Internal(_))));
@@ -150,7 +150,7 @@ fn answers_about_other_rows_are_refused() {
 #[test]
 fn a_student_that_was_told_nothing_stays_untrained() {
     let (pool, public) = (array![[0.5_f32]], Array2::zeros((0, 1)));
-    let mut s = student(RecoverySpec::None {});
+    let mut s = student(RecoverySpec::None);
     let asked = rows(s.next(&view(&pool, &public, 1)).unwrap());
     s.tell(&asked, &partly(&asked, &[])).unwrap();
     let learned = s.learn(&view(&pool, &public, 0), Seed::new(2)).unwrap();
@@ -162,7 +162,7 @@ fn a_student_that_was_told_nothing_stays_untrained() {
 #[test]
 fn known_public_labels_join_the_answers_as_certain_ones() {
     let (pool, public) = (column(4), column(3));
-    let mut s = student(RecoverySpec::None {});
+    let mut s = student(RecoverySpec::None);
     let mut view = view(&pool, &public, 4);
     view.public_labels = Some(&[1, 0]);
     let asked = rows(s.next(&view).unwrap());
@@ -178,7 +178,7 @@ fn known_public_labels_join_the_answers_as_certain_ones() {
 #[test]
 fn training_that_diverges_says_so() {
     let (pool, public) = (column(40), Array2::zeros((0, 1)));
-    let mut s = student(RecoverySpec::None {});
+    let mut s = student(RecoverySpec::None);
     s.recipe.optimizer =
         crate::model::Optimizer::Sgd { lr: 1e30, momentum: 0.0, weight_decay: 0.0 };
     session(&mut s, &pool, &public, 40);
@@ -189,7 +189,7 @@ fn training_that_diverges_says_so() {
 #[test]
 fn the_same_seed_asks_a_prefix_of_what_a_larger_budget_asks() {
     let (pool, public) = (column(50), Array2::zeros((0, 1)));
-    let ask = |n| rows(student(RecoverySpec::None {}).next(&view(&pool, &public, n)).unwrap());
+    let ask = |n| rows(student(RecoverySpec::None).next(&view(&pool, &public, n)).unwrap());
     assert_eq!(ask(10), ask(40).slice_axis(Axis(0), Slice::from(..10)));
 }
 
@@ -197,7 +197,7 @@ fn the_same_seed_asks_a_prefix_of_what_a_larger_budget_asks() {
 fn the_same_seed_learns_the_same_weights() {
     let (pool, public) = (column(60), column(5));
     let hash = |strategy: StrategySpec| {
-        let mut s = student_of(strategy, RecoverySpec::None {});
+        let mut s = student_of(strategy, RecoverySpec::None);
         session(&mut s, &pool, &public, 30);
         let learned = s.learn(&view(&pool, &public, 0), Seed::new(2)).unwrap();
         learned.last.weights_hash().unwrap()

@@ -1,0 +1,77 @@
+//! Sentences that a reader must not miss, drawn from the summary.
+
+use std::collections::BTreeSet;
+
+use super::summary::{Summary, Why};
+
+/// Appends what holds of this summary.
+pub(super) fn add(summary: &mut Summary) {
+    let mut notes = Vec::new();
+    seeds(summary, &mut notes);
+    cells(summary, &mut notes);
+    arms(summary, &mut notes);
+    summary.notes.extend(notes);
+}
+
+fn seeds(summary: &Summary, notes: &mut Vec<String>) {
+    let n: BTreeSet<usize> = summary.rows.iter().map(|r| r.seeds).collect();
+    let Some((least, most)) = n.first().zip(n.last()) else { return };
+    match (least, most) {
+        (_, 0) => notes.push("No cell finished.".into()),
+        (1, 1) => notes.push("One seed: no interval is given, and no difference is known.".into()),
+        (a, b) if a == b && *a < 3 => {
+            notes.push(format!("{a} seeds: too few for a headline, which needs 3."));
+        }
+        (a, b) if a == b && *a < 10 => {
+            notes.push(format!("{a} seeds: a committed table has at least 10."));
+        }
+        (a, b) if a != b => notes.push(format!("Rows have between {a} and {b} seeds.")),
+        _ => {}
+    }
+}
+
+fn cells(summary: &Summary, notes: &mut Vec<String>) {
+    let diverged: usize = summary.rows.iter().map(|r| r.diverged).sum();
+    if diverged > 0 {
+        notes.push(format!(
+            "{}; diverged cells enter no mean.",
+            count(diverged, "cell diverged", "cells diverged")
+        ));
+    }
+    let flat: Vec<_> =
+        summary.rows.iter().filter(|r| r.accuracy.why == Some(Why::SeedHadNoEffect)).collect();
+    if let Some(first) = flat.first() {
+        notes.push(format!(
+            "The seed had no effect in {} (first: arm {}, student {}, budget {}): no interval is drawn. \
+             Note that seed had no effect means nothing random depends on it.",
+            count(flat.len(), "row", "rows"), first.arm, first.student, first.budget
+        ));
+    }
+}
+
+fn arms(summary: &Summary, notes: &mut Vec<String>) {
+    let several = summary.slices.len() > 1;
+    for arm in &summary.arms {
+        let at = if several { format!(" ({})", arm.slice) } else { String::new() };
+        if !arm.complete {
+            notes.push(format!(
+                "Arm {}{at} is incomplete: without {}, its worst case may be too low.",
+                arm.name,
+                arm.missing.join(" and ")
+            ));
+        }
+    }
+    let single: BTreeSet<&str> =
+        summary.arms.iter().filter(|a| a.single_strength).map(|a| a.name.as_str()).collect();
+    if !single.is_empty() {
+        notes.push(format!(
+            "Not comparable (single strength): {}. Defenses are compared at matched honest cost, which \
+             needs several strengths.",
+            single.into_iter().collect::<Vec<_>>().join(", ")
+        ));
+    }
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
