@@ -62,7 +62,17 @@ impl Plan {
         for (v, variant) in variants.iter().enumerate() {
             let spec = &variant.spec;
             for seed in spec.seeds.values() {
-                push(&mut cells, v, spec, &data_hashes[v], Role::Teacher, "none", None, 0, seed)?;
+                push(
+                    &mut cells,
+                    v,
+                    variant,
+                    &data_hashes[v],
+                    Role::Teacher,
+                    "none",
+                    None,
+                    0,
+                    seed,
+                )?;
             }
             let mut kin = Vec::new();
             for student in &spec.student {
@@ -76,7 +86,7 @@ impl Plan {
                         push(
                             &mut cells,
                             v,
-                            spec,
+                            variant,
                             &data_hashes[v],
                             role,
                             "none",
@@ -94,7 +104,7 @@ impl Plan {
                             push(
                                 &mut cells,
                                 v,
-                                spec,
+                                variant,
                                 &data_hashes[v],
                                 Role::Student,
                                 &arm.name,
@@ -141,7 +151,7 @@ impl Plan {
 fn push(
     cells: &mut Vec<Cell>,
     variant: usize,
-    spec: &Spec,
+    point: &Variant,
     data_hash: &str,
     role: Role,
     arm: &str,
@@ -158,8 +168,9 @@ fn push(
         budget,
         seed,
     };
-    let config = cell_config(spec, &cell)?;
-    cell.id = short_hash(&json!([VERSION, BUILD_ID, data_hash, role, seed, config]).to_string());
+    let config = cell_config(&point.spec, &cell)?;
+    let identity = json!([VERSION, BUILD_ID, data_hash, role, seed, config, point.label]);
+    cell.id = short_hash(&identity.to_string());
     cells.push(cell);
     Ok(())
 }

@@ -298,7 +298,7 @@ impl Spec {
         for (i, student) in self.student.iter().enumerate() {
             student.validate().map_err(|e| prefixed(e, &format!("student[{i}]")))?;
         }
-        self.training.validate().map_err(|e| prefixed(e, "training"))?;
+        self.training.check()?;
         if self.traffic.accounts > 10_000
             || !(self.traffic.days > 0.0 && self.traffic.days <= 3650.0)
         {
@@ -352,7 +352,7 @@ impl Spec {
 
     fn validate_teacher(&self) -> Result<()> {
         let t = &self.teacher;
-        t.training.validate().map_err(|e| prefixed(e, "teacher.training"))?;
+        t.training.check().map_err(|e| prefixed(e, "teacher"))?;
         let needs = |key: &str, there: bool| {
             if there {
                 return Ok(());

@@ -61,49 +61,6 @@ pub struct Fitted {
     pub flops: f64,
 }
 
-impl Recipe {
-    /// Range checks; keys are relative to the recipe.
-    pub fn validate(&self) -> Result<()> {
-        let positive = |key: &str, value: f64| {
-            if value > 0.0 && value.is_finite() {
-                return Ok(());
-            }
-            Err(Error::config(key, value.to_string(), "a finite number above 0"))
-        };
-        let natural = |key: &str, value: usize, most: usize| {
-            if (1..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::config(key, value.to_string(), format!("1 to {most}")))
-        };
-        let share = |key: &str, value: f64, most: f64| {
-            if (0.0..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::config(key, value.to_string(), format!("0 to {most}")))
-        };
-        match self.optimizer {
-            Optimizer::Sgd { lr, momentum, weight_decay } => {
-                positive("optimizer.lr", lr)?;
-                share("optimizer.momentum", momentum, 0.9999)?;
-                share("optimizer.weight_decay", weight_decay, 10.0)?;
-            }
-            Optimizer::AdamW { lr, weight_decay } => {
-                positive("optimizer.lr", lr)?;
-                share("optimizer.weight_decay", weight_decay, 10.0)?;
-            }
-        }
-        if let Schedule::Step { every, factor } = self.schedule {
-            natural("schedule.every", every, 1_000_000_000)?;
-            positive("schedule.factor", factor)?;
-        }
-        natural("batch", self.batch, 1_000_000)?;
-        natural("steps", self.steps, 1_000_000_000)?;
-        natural("check-every", self.check_every, 1_000_000_000)?;
-        share("validation", self.validation, 0.5)
-    }
-}
-
 impl Default for Recipe {
     fn default() -> Self {
         Self {

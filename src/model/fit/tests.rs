@@ -159,7 +159,7 @@ fn every_epoch_holds_each_row_once_in_an_order_of_its_own() {
 #[test]
 fn lessons_and_recipes_that_cannot_work_are_refused() {
     let run = |lesson: &Lesson, recipe: &Recipe| {
-        fit(mlp(), lesson, Loss::HardLabel, recipe, Seed::new(1)).err().unwrap().to_string()
+        fit(mlp(), lesson, Loss::HardLabel, recipe, Seed::new(1)).unwrap_err().to_string()
     };
     let good = Recipe::default();
     let mut holed = lesson(5);

@@ -58,7 +58,7 @@ fn raw(entries: &str, data: usize) -> Vec<u8> {
 }
 
 fn refusal(scratch: &Scratch, bytes: &[u8]) -> String {
-    Model::load(&scratch.file(bytes), Device::Cpu).err().expect("refused").to_string()
+    Model::load(&scratch.file(bytes), Device::Cpu).expect_err("refused").to_string()
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn other_tensors_than_the_networks_are_refused_in_three_lists() {
         assert!(message.contains(expected), "{message}");
     }
     let empty = Model::from_tensors(&Arch::Logistic {}, FLAT, 2, Device::Cpu, Vec::new());
-    assert!(empty.err().unwrap().to_string().contains("missing: output.bias, output.weight"));
+    assert!(empty.unwrap_err().to_string().contains("missing: output.bias, output.weight"));
 }
 
 #[test]
@@ -150,12 +150,12 @@ fn float_types_load_exactly_and_others_are_refused_by_name() {
         assert_eq!(model.weights().unwrap()[1].2, expected, "{dtype}");
     }
     for (dtype, size) in [(Dtype::I64, 8), (Dtype::U8, 1), (Dtype::BOOL, 1), (Dtype::I32, 4)] {
-        let message = load(dtype, vec![0; 2 * size]).err().unwrap().to_string();
+        let message = load(dtype, vec![0; 2 * size]).unwrap_err().to_string();
         let expected = format!("tensor `output.bias`: found elements of type {dtype}");
         assert!(message.contains(&expected), "{message}");
     }
     let rounded = [0.1f64, 0.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-    assert!(load(Dtype::F64, rounded).err().unwrap().to_string().contains("F64 value 1e-1"));
+    assert!(load(Dtype::F64, rounded).unwrap_err().to_string().contains("F64 value 1e-1"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_file_of_another_kind_is_refused() {
     let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
     let message = refusal(&scratch, &serialize([("w", view)], None).unwrap());
     assert!(message.contains("no `retort` entry"), "{message}");
-    let missing = Model::load(&scratch.0.join("none"), Device::Cpu).err().unwrap();
+    let missing = Model::load(&scratch.0.join("none"), Device::Cpu).unwrap_err();
     assert!(matches!(missing, Error::Io { .. }));
     assert!(model().save(&scratch.0.join("no/such/folder"), &Provenance::new()).is_err());
 }
