@@ -1,5 +1,7 @@
 //! Stamps the build with a hash of its sources and lock file: the build id in cell ids and caches.
 
+#![allow(clippy::disallowed_macros, reason = "cargo reads what a build script prints")]
+
 use std::path::{Path, PathBuf};
 
 fn main() {

@@ -1,5 +1,7 @@
 //! Every defense, held to what it promises.
 
+#![allow(clippy::single_range_in_vec_init, reason = "a batch cut into one part")]
+
 use ndarray::Array2;
 use proptest::prelude::*;
 

@@ -45,8 +45,7 @@ pub fn gateway(
 ) -> Result<(Gateway, Vec<AccountId>)> {
     let arm = spec.arm(&session.arm)?;
     let mut ledger = Ledger::new();
-    let actor = ledger
-        .open_actor("student", Budget { queries: Some(session.queries), ..Budget::default() });
+    let actor = ledger.open_actor("student", Budget { queries: Some(session.queries) });
     let accounts = (0..ACCOUNTS).map(|_| ledger.open_account(actor)).collect();
     let oracle = ground.oracle(spec)?;
     let stack = Stack::build(&arm.stack, Seed::new(session.seed).child("defense"), oracle.card())?;

@@ -187,8 +187,7 @@ fn open_ledger(
     stack: &[DefenseSpec],
 ) -> (Ledger, Accounts) {
     let mut ledger = Ledger::new();
-    let actor =
-        ledger.open_actor("student", Budget { queries: Some(cell.budget), ..Budget::default() });
+    let actor = ledger.open_actor("student", Budget { queries: Some(cell.budget) });
     let n = plan::accounts_of(student, stack);
     let accounts = (0..n).map(|_| ledger.open_account(actor)).collect();
     let honest = (0..spec.traffic.accounts)

@@ -5,10 +5,13 @@ use ndarray::Array2;
 use super::{Answers, Batch, Card, Oracle, Reply};
 use crate::error::{Result, expect_shape};
 
+/// Probabilities for an input row.
+type Script = Box<dyn Fn(&[f32]) -> Vec<f64> + Send>;
+
 /// Answers each row by a function.
 pub struct Scripted {
     card: Card,
-    answer: Box<dyn Fn(&[f32]) -> Vec<f64> + Send>,
+    answer: Script,
 }
 
 impl Scripted {

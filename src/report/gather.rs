@@ -122,7 +122,7 @@ impl<'a> Group<'a> {
                 out.entry(r.seed).or_insert(value);
             }
         }
-        for ((role, kin), _) in &self.references {
+        for (role, kin) in self.references.keys() {
             if *role == Role::Teacher {
                 out.extend(self.reference(*role, kin, of_teacher));
             }

@@ -21,9 +21,9 @@ pub fn page(
     figures: &[Figure],
 ) -> Result<String> {
     let mut body = String::new();
-    let _ = write!(
+    let _ = writeln!(
         body,
-        "<h1>{}</h1>\n<p>Made by <code>{}</code></p>\n",
+        "<h1>{}</h1>\n<p>Made by <code>{}</code></p>",
         escape(name),
         escape(command)
     );
@@ -35,9 +35,9 @@ pub fn page(
         body.push_str("</ul></section>\n");
     }
     for figure in figures {
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<figure>{}<figcaption>{}</figcaption></figure>\n",
+            "<figure>{}<figcaption>{}</figcaption></figure>",
             figure.svg,
             escape(&figure.caption)
         );

@@ -1,4 +1,5 @@
 //! Training on toy problems.
+#![allow(clippy::disallowed_macros, reason = "a child process reports through stdout")]
 
 use super::*;
 use crate::model::{Arch, Device, InputShape};

@@ -1,4 +1,5 @@
 //! Round trips, and files that are not what they should be.
+#![allow(clippy::disallowed_types, reason = "the safetensors crate asks for it")]
 
 use super::*;
 use crate::Seed;

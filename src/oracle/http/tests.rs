@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "this test measures a real wait")]
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
