@@ -4,6 +4,7 @@
 //! It says what it wants to ask ([`Student::next`]) and is told what came back ([`Student::tell`]).
 //! Its default implementation, [`Standard`], is strategy x objective x architecture x recovery.
 
+mod cards;
 pub mod honest;
 mod objective;
 mod recovery;
@@ -18,14 +19,12 @@ use crate::model::{InputShape, Model};
 use crate::oracle::Reply;
 use crate::seed::Seed;
 
+pub use cards::{Card, objective_cards, recovery_cards, strategy_cards};
 pub use objective::{Completion, ObjectiveSpec};
 pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
-pub use spec::{
-    Card, DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec, objective_cards,
-    recovery_cards, strategy_cards,
-};
+pub use spec::{DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec};
 pub use standard::Standard;
-pub use strategy::{Own, Strategy, StrategySpec};
+pub use strategy::{Measure, Own, Strategy, StrategySpec};
 
 /// The threat model as a type: all that a student may know when it decides what to ask.
 pub struct View<'a> {
@@ -61,7 +60,8 @@ pub trait Student: Send {
     /// What to ask now.
     fn next(&mut self, view: &View<'_>) -> Result<Ask>;
 
-    /// What came back for the rows of the last ask, one outcome a row.
+    /// What came back for the rows of the last ask, one outcome a row. Rows that were waited for in
+    /// vain arrive as denied.
     fn tell(&mut self, asked: &Array2<f32>, reply: &Reply) -> Result<()>;
 
     /// Trains the final model on everything it was told.

@@ -30,7 +30,7 @@ pub struct StudentSpec {
 }
 
 /// What a student knows: columns of every record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Knows {
     /// Of the defense.
@@ -41,8 +41,20 @@ pub struct Knows {
     pub pool: PoolKnown,
     /// True labels of public rows that it trains on too.
     pub public_labels: usize,
-    /// Accounts that it spreads over; 0 and 1 are one account.
+    /// Accounts that it spreads over, 1 to 10000.
     pub accounts: usize,
+}
+
+impl Default for Knows {
+    fn default() -> Self {
+        Self {
+            defense: DefenseKnown::default(),
+            architecture: SameOrOther::default(),
+            pool: PoolKnown::default(),
+            public_labels: 0,
+            accounts: 1,
+        }
+    }
 }
 
 /// What is known of the defense.
@@ -78,26 +90,20 @@ impl StudentSpec {
     /// Range checks; keys are relative to the student.
     pub fn validate(&self) -> Result<()> {
         let at = |key: &'static str| move |e| prefixed(e, key);
+        if self.name.is_empty() {
+            return Err(Error::config("name", "an empty name", "a name for tables"));
+        }
         self.strategy.validate().map_err(at("strategy"))?;
         self.objective.validate().map_err(at("objective"))?;
         self.recovery.validate().map_err(at("recovery"))?;
-        if self.knows.accounts > 10_000 {
-            return Err(Error::config(
-                "knows.accounts",
-                self.knows.accounts.to_string(),
-                "at most 10000",
-            ));
+        if !(1..=10_000).contains(&self.knows.accounts) {
+            let found = self.knows.accounts.to_string();
+            return Err(Error::config("knows.accounts", found, "1 to 10000"));
         }
-        let informed = matches!(
-            self.recovery,
-            RecoverySpec::Counter
-                | RecoverySpec::InverseTable { .. }
-                | RecoverySpec::MatchedTemperature { .. }
-        );
-        if informed && self.knows.defense != DefenseKnown::Parameters {
+        if self.recovery.informed() && self.knows.defense != DefenseKnown::Parameters {
             return Err(Error::config(
                 "knows.defense",
-                "less than the recovery uses",
+                format!("less than the recovery `{}` uses", self.recovery.kind()),
                 "`parameters`: this recovery runs the defense's own code with its settings",
             ));
         }
@@ -106,7 +112,8 @@ impl StudentSpec {
 
     /// True if it uses class labels only.
     pub fn label_only(&self) -> bool {
-        matches!(self.objective, ObjectiveSpec::HardLabel {}) || self.recovery == RecoverySpec::Top1
+        matches!(self.objective, ObjectiveSpec::HardLabel {})
+            || matches!(self.recovery, RecoverySpec::Top1)
     }
 }
 
@@ -120,58 +127,49 @@ fn prefixed(error: Error, key: &str) -> Error {
     }
 }
 
-/// What a listing shows of one kind.
-pub struct Card {
-    /// Example, as a config writes it.
-    pub example: serde_json::Value,
-    /// What it is, and its paper.
-    pub what: &'static str,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn cards<T: Serialize>(examples: Vec<T>, what: impl Fn(&T) -> &'static str) -> Vec<Card> {
-    examples
-        .into_iter()
-        .map(|e| Card { what: what(&e), example: serde_json::to_value(&e).unwrap_or_default() })
-        .collect()
-}
+    fn read(text: &str) -> StudentSpec {
+        toml::from_str(&format!("name = \"s\"\nmodel = {{ kind = \"logistic\" }}\n{text}")).unwrap()
+    }
 
-/// All strategies.
-pub fn strategy_cards() -> Vec<Card> {
-    cards(StrategySpec::examples(), |s| match s {
-        StrategySpec::Entropy { .. } => {
-            "most uncertain pool rows first (ActiveThief, Pal et al. 2020)"
+    fn refused(text: &str) -> String {
+        match read(text).validate() {
+            Err(Error::Config(e)) => e.key,
+            other => panic!("{text}: {other:?}"),
         }
-        StrategySpec::Jbda { .. } => {
-            "public rows moved along the sign of the student's Jacobian (Papernot et al. 2017)"
-        }
-        StrategySpec::KCenter { .. } => {
-            "pool rows that cover probability space (Gonzalez 1985; ActiveThief)"
-        }
-        StrategySpec::Random {} => "pool rows in random order (Orekondy et al. 2019)",
-    })
-}
+    }
 
-/// All objectives.
-pub fn objective_cards() -> Vec<Card> {
-    cards(ObjectiveSpec::examples(), |o| match o {
-        ObjectiveSpec::HardLabel {} => "cross-entropy to the most likely class",
-        ObjectiveSpec::SoftLabels { .. } => "T^2 KL to the answer (Hinton et al. 2015)",
-    })
-}
+    #[test]
+    fn a_student_needs_a_name_and_a_model_only() {
+        let spec = read("");
+        assert!(spec.validate().is_ok());
+        assert_eq!(spec.strategy, StrategySpec::Random {});
+        assert_eq!(spec.recovery, RecoverySpec::None);
+        assert_eq!(spec.knows.accounts, 1);
+        assert!(!spec.label_only());
+    }
 
-/// All recoveries.
-pub fn recovery_cards() -> Vec<Card> {
-    cards(RecoverySpec::examples(), |r| match r {
-        RecoverySpec::None => "answers as they come",
-        RecoverySpec::Average { .. } => "asks n times, pays n times, averages",
-        RecoverySpec::Counter => "the counter that the arm's defense declares",
-        RecoverySpec::InverseTable { .. } => {
-            "simulates the known defense and inverts it (ModelGuard's partial Bayes, Tang et al. 2024)"
+    #[test]
+    fn what_uses_labels_only_says_so() {
+        assert!(read("objective = { kind = \"hard-label\" }").label_only());
+        assert!(read("recovery = { kind = \"top1\" }").label_only());
+    }
+
+    #[test]
+    fn wrong_values_are_refused_by_their_key() {
+        for (text, key) in [
+            ("strategy = { kind = \"entropy\", rounds = 0 }", "strategy.rounds"),
+            ("objective = { kind = \"soft-labels\", temperature = 0.0 }", "objective.temperature"),
+            ("recovery = { kind = \"average\", n = 1 }", "recovery.n"),
+            ("recovery = { kind = \"counter\" }", "knows.defense"),
+            ("knows = { accounts = 0 }", "knows.accounts"),
+        ] {
+            assert_eq!(refused(text), key);
         }
-        RecoverySpec::Jitter { .. } => {
-            "asks n moved copies, averages; against noise keyed by the input"
-        }
-        RecoverySpec::MatchedTemperature { .. } => "undoes a known temperature",
-        RecoverySpec::Top1 => "keeps the most likely class only",
-    })
+        let informed = "recovery = { kind = \"counter\" }\nknows = { defense = \"parameters\" }";
+        assert!(read(informed).validate().is_ok());
+    }
 }

@@ -1,15 +1,16 @@
 //! The default student: strategy x objective x architecture x recovery.
 //!
 //! Between rounds an active student trains a fresh network from the same first weights, so a round
-//! never continues an earlier fit; the final network is fresh, too.
+//! never continues an earlier fit; the final network is fresh, too. Repeats are paid for: with n
+//! repeats a budget of B rows buys B / n distinct rows, and what does not pay for a whole row is left.
 
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Array2, ArrayView2, Axis, Slice, concatenate};
 
 use super::recovery::Recovery;
 use super::{Ask, Learned, Own, Simulator, Strategy, Student, StudentSpec, View};
-use crate::error::{Error, Result};
-use crate::model::{Arch, Device, Fitted, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
-use crate::oracle::{Answers, Outcome, Reply};
+use crate::error::{Error, Result, expect_shape};
+use crate::model::{Device, Fitted, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
+use crate::oracle::{Answers, Outcome, Reply, TopK};
 use crate::seed::Seed;
 
 /// Optimiser steps of a network that only chooses the next rows: enough to rank them, a third of a
@@ -26,16 +27,27 @@ pub struct Standard {
     seed: Seed,
     strategy: Option<Box<dyn Strategy>>,
     recovery: Recovery,
+    /// Answered rows and their recovered answers, one part for each ask.
     inputs: Vec<Array2<f32>>,
     answers: Vec<Answers>,
+    /// Rows asked so far, repeats included.
     asked: u64,
-    /// Rows of the last ask, before repeats.
-    pending: Array2<f32>,
+    pending: Option<Pending>,
     flops: f64,
 }
 
+/// The last ask, until it is answered.
+struct Pending {
+    /// `[n, d]` before repeats.
+    rows: Array2<f32>,
+    /// `[n * repeats, d]` as asked.
+    sent: Array2<f32>,
+}
+
 impl Standard {
-    /// A student that has asked nothing. `seed` is shared by every arm and budget of a seed.
+    /// A student that has asked nothing. `seed` is shared by every arm and budget of a seed; its
+    /// child `init` gives the first weights of every network. `simulator` is the known defense, for
+    /// recoveries that use it.
     pub fn new(
         spec: &StudentSpec,
         recipe: &Recipe,
@@ -57,32 +69,36 @@ impl Standard {
             inputs: Vec::new(),
             answers: Vec::new(),
             asked: 0,
-            pending: Array2::zeros((0, shape.len())),
+            pending: None,
             flops: 0.0,
         })
     }
 
     fn fresh(&self) -> Result<Model> {
-        let arch: &Arch = &self.spec.model;
-        Model::init(arch, self.shape, self.classes, self.device, self.seed.child("init"))
+        let seed = self.seed.child("init");
+        Model::init(&self.spec.model, self.shape, self.classes, self.device, seed)
     }
 
-    /// Everything told so far as one lesson; none without rows.
+    /// Everything told so far, then the public rows whose labels it knows, as one lesson; none
+    /// without rows.
     fn lesson(&self, view: &View<'_>) -> Result<Option<(Lesson, Loss)>> {
         let told = Answers::concat(self.answers.clone())?;
         let shown = view.public_labels.unwrap_or_default();
         if told.is_empty() && shown.is_empty() {
             return Ok(None);
         }
+        if shown.len() > view.public.nrows() {
+            let expected = format!("at most {}", view.public.nrows());
+            return Err(Error::input("labels of public rows", shown.len(), expected));
+        }
         let mut parts: Vec<_> = self.inputs.iter().map(|rows| rows.view()).collect();
-        let public = view.public.slice(ndarray::s![..shown.len(), ..]);
-        parts.push(public);
-        let inputs = concatenate(Axis(0), &parts).map_err(|e| Error::Internal(e.to_string()))?;
+        parts.push(view.public.slice_axis(Axis(0), Slice::from(..shown.len())));
+        let inputs = stacked(&parts)?;
         let (targets, loss) = if told.is_empty() {
             (Targets::Labels(shown.to_vec()), Loss::HardLabel)
         } else {
-            let (targets, loss) = self.spec.objective.targets(&told);
-            (with_labels(targets, shown, self.classes), loss)
+            let (targets, loss) = self.spec.objective.targets(&told)?;
+            (with_labels(targets, shown, self.classes)?, loss)
         };
         Ok(Some((Lesson { inputs, targets }, loss)))
     }
@@ -93,34 +109,63 @@ impl Standard {
         self.flops += fitted.flops;
         Ok(Some(fitted))
     }
+
+    /// A network that chooses the next rows; it learns from every answer, none is kept for validation.
+    fn round_model(&mut self, view: &View<'_>) -> Result<Option<Model>> {
+        let steps = self.recipe.steps.min(ROUND_STEPS);
+        let recipe = Recipe { steps, validation: 0.0, ..self.recipe.clone() };
+        let seed = self.seed.nth("round", self.asked);
+        Ok(self.train(view, &recipe, seed)?.map(|fitted| fitted.last))
+    }
+
+    /// Rows of the ask with at least one answer, and the answers of each.
+    fn answered(&self, reply: &Reply) -> Result<(Vec<usize>, Vec<Vec<usize>>)> {
+        let count = reply.answers.len();
+        let (mut rows, mut groups) = (Vec::new(), Vec::new());
+        for (row, outcomes) in reply.outcomes.chunks(self.spec.recovery.repeats()).enumerate() {
+            let group: Vec<usize> = outcomes
+                .iter()
+                .filter_map(|outcome| match outcome {
+                    Outcome::Answered(i) => Some(*i),
+                    Outcome::Denied(_) => None,
+                })
+                .collect();
+            if let Some(i) = group.iter().find(|i| **i >= count) {
+                return Err(Error::input("answer of a row", i, format!("one of {count} answers")));
+            }
+            if !group.is_empty() {
+                rows.push(row);
+                groups.push(group);
+            }
+        }
+        Ok((rows, groups))
+    }
 }
 
 /// Public rows join with their true labels, as certain answers of the same kind.
-fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Targets {
-    if labels.is_empty() {
-        return targets;
-    }
-    let certain = Array2::from_shape_fn((labels.len(), classes), |(i, c)| {
-        f64::from(u8::from(labels[i] == c))
+fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Result<Targets> {
+    let certain = Array2::from_shape_fn((labels.len(), classes), |(i, class)| {
+        f64::from(u8::from(labels[i] == class))
     });
-    match targets {
-        Targets::Labels(mut l) => {
-            l.extend(labels);
-            Targets::Labels(l)
+    Ok(match targets {
+        Targets::Labels(mut all) => {
+            all.extend(labels);
+            Targets::Labels(all)
         }
-        Targets::Probs(p) => Targets::Probs(stacked(&p, &certain)),
-        Targets::Bucket(mut t) => {
-            let known = crate::oracle::TopK::of(&certain, t.ids.ncols());
-            t.ids =
-                concatenate(Axis(0), &[t.ids.view(), known.ids.view()]).expect("both are [n, k]");
-            t.probs = stacked(&t.probs, &known.probs);
-            Targets::Bucket(t)
+        Targets::Probs(p) => Targets::Probs(stacked(&[p.view(), certain.view()])?),
+        Targets::Bucket(t) => {
+            let known = TopK::of(&certain, t.ids.ncols());
+            Targets::Bucket(TopK {
+                classes: t.classes,
+                ids: stacked(&[t.ids.view(), known.ids.view()])?,
+                probs: stacked(&[t.probs.view(), known.probs.view()])?,
+            })
         }
-    }
+    })
 }
 
-fn stacked(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
-    concatenate(Axis(0), &[a.view(), b.view()]).expect("both have the same columns")
+fn stacked<T: Clone>(parts: &[ArrayView2<'_, T>]) -> Result<Array2<T>> {
+    concatenate(Axis(0), parts).map_err(|e| Error::Internal(e.to_string()))
 }
 
 impl Student for Standard {
@@ -130,56 +175,37 @@ impl Student for Standard {
         if rows == 0 {
             return Ok(Ask::Done); // what is left does not pay for one whole row
         }
-        let seed = self.seed.child("strategy");
-        let mut strategy = self
-            .strategy
-            .take()
-            .unwrap_or_else(|| self.spec.strategy.build(view.pool.nrows(), seed));
-        let own = if strategy.wants_model() {
-            let recipe =
-                Recipe { steps: self.recipe.steps.min(ROUND_STEPS), ..self.recipe.clone() };
-            self.train(view, &recipe, self.seed.nth("round", self.asked))?
-        } else {
-            None
+        let mut strategy = match self.strategy.take() {
+            Some(strategy) => strategy,
+            None => self.spec.strategy.build(view.pool.nrows(), self.seed.child("strategy")),
         };
-        let own = own.as_ref().map(|f| &f.last as &dyn Own);
+        let own = if strategy.wants_model() { self.round_model(view)? } else { None };
+        let own = own.as_ref().map(|model| model as &dyn Own);
         let picked = strategy.pick(view, rows, own)?;
         self.strategy = Some(strategy);
         if picked.nrows() == 0 {
             return Ok(Ask::Done);
         }
-        let asked = self.recovery.spread(&picked, view.range, self.asked);
-        self.asked += asked.nrows() as u64;
-        self.pending = picked;
-        Ok(Ask::Batch(asked))
+        let sent = self.recovery.spread(&picked, view.range, self.asked);
+        self.asked += sent.nrows() as u64;
+        self.pending = Some(Pending { rows: picked, sent: sent.clone() });
+        Ok(Ask::Batch(sent))
     }
 
     fn tell(&mut self, asked: &Array2<f32>, reply: &Reply) -> Result<()> {
-        let repeats = self.spec.recovery.repeats();
-        crate::error::expect_shape(
-            "told rows",
-            &[asked.nrows()],
-            &[self.pending.nrows() * repeats],
-        )?;
-        let (mut rows, mut groups) = (Vec::new(), Vec::new());
-        for (row, outcomes) in reply.outcomes.chunks(repeats).enumerate() {
-            let group: Vec<usize> = outcomes
-                .iter()
-                .filter_map(|o| match o {
-                    Outcome::Answered(i) => Some(*i),
-                    Outcome::Denied(_) => None,
-                })
-                .collect();
-            if !group.is_empty() {
-                rows.push(row);
-                groups.push(group);
-            }
+        let Some(pending) = self.pending.take() else {
+            return Err(Error::Internal("told about rows that were not asked".into()));
+        };
+        if *asked != pending.sent {
+            return Err(Error::Internal("told about other rows than were asked".into()));
         }
+        expect_shape("outcomes", &[reply.outcomes.len()], &[asked.nrows()])?;
+        let (rows, groups) = self.answered(reply)?;
         if rows.is_empty() {
             return Ok(());
         }
-        let answers = self.recovery.recover(&reply.answers, &groups);
-        let inputs = self.pending.select(Axis(0), &rows);
+        let answers = self.recovery.recover(&reply.answers, &groups)?;
+        let inputs = pending.rows.select(Axis(0), &rows);
         if let Some(strategy) = &mut self.strategy {
             strategy.told(&inputs, &answers.top1())?;
         }
@@ -188,108 +214,17 @@ impl Student for Standard {
         Ok(())
     }
 
+    /// A student that was told nothing, and knows no label, stays the untrained network.
     fn learn(&mut self, view: &View<'_>, seed: Seed) -> Result<Learned> {
         let transfer_rows = self.inputs.iter().map(Array2::nrows).sum();
         let recipe = self.recipe.clone();
         let (last, selected) = match self.train(view, &recipe, seed)? {
             Some(fitted) => (fitted.last, fitted.selected),
-            None => (self.fresh()?, self.fresh()?), // told nothing: the untrained network
+            None => (self.fresh()?, self.fresh()?),
         };
         Ok(Learned { last, selected, transfer_rows, flops: self.flops })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::oracle::Denial;
-    use crate::student::RecoverySpec;
-    use ndarray::array;
-
-    fn student(recovery: RecoverySpec) -> Standard {
-        let spec = StudentSpec {
-            name: "s".into(),
-            strategy: crate::student::StrategySpec::Random {},
-            objective: crate::student::ObjectiveSpec::default(),
-            recovery,
-            model: Arch::Logistic {},
-            knows: crate::student::Knows::default(),
-        };
-        let recipe = Recipe { steps: 20, ..Recipe::default() };
-        Standard::new(&spec, &recipe, Device::Cpu, None, InputShape::Flat(1), 2, Seed::new(1))
-            .unwrap()
-    }
-
-    fn view<'a>(pool: &'a Array2<f32>, public: &'a Array2<f32>, left: u64) -> View<'a> {
-        View {
-            pool,
-            public,
-            public_labels: None,
-            left,
-            budget: left,
-            classes: 2,
-            shape: InputShape::Flat(1),
-            range: (0.0, 1.0),
-        }
-    }
-
-    #[test]
-    fn an_averaging_student_pays_for_every_repeat() {
-        let pool = Array2::from_shape_fn((10, 1), |(i, _)| i as f32 / 10.0);
-        let public = Array2::zeros((0, 1));
-        let mut s = student(RecoverySpec::Average { n: 3 });
-        let Ask::Batch(rows) = s.next(&view(&pool, &public, 11)).unwrap() else { panic!() };
-        assert_eq!(rows.nrows(), 9); // three rows three times; the last two units pay for no whole row
-        assert_eq!(
-            student(RecoverySpec::Average { n: 3 }).next(&view(&pool, &public, 2)).unwrap(),
-            Ask::Done
-        );
-    }
-
-    #[test]
-    fn every_answer_stays_with_its_own_input() {
-        let pool = Array2::from_shape_fn((6, 1), |(i, _)| i as f32 / 8.0);
-        let public = Array2::zeros((0, 1));
-        let mut s = student(RecoverySpec::None);
-        let Ask::Batch(rows) = s.next(&view(&pool, &public, 6)).unwrap() else { panic!() };
-        // Rows 1 and 4 are denied; the others answer with their own input as probability.
-        let kept: Vec<usize> = vec![0, 2, 3, 5];
-        let probs = Array2::from_shape_fn((4, 2), |(i, c)| {
-            let p = f64::from(rows[[kept[i], 0]]);
-            if c == 0 { p } else { 1.0 - p }
-        });
-        let mut outcomes = vec![Outcome::Denied(Denial::OverBudget { left: 0 }); 6];
-        kept.iter().enumerate().for_each(|(i, &row)| outcomes[row] = Outcome::Answered(i));
-        s.tell(&rows, &Reply { outcomes, answers: Answers::Probs(probs) }).unwrap();
-        let (lesson, _) = s.lesson(&view(&pool, &public, 0)).unwrap().unwrap();
-        let Targets::Probs(targets) = lesson.targets else { panic!() };
-        for (x, t) in lesson.inputs.column(0).iter().zip(targets.column(0)) {
-            assert!((f64::from(*x) - t).abs() < 1e-12);
-        }
-        assert_eq!(lesson.inputs.nrows(), 4);
-    }
-
-    #[test]
-    fn a_student_that_was_told_nothing_stays_untrained() {
-        let pool = array![[0.5_f32]];
-        let public = Array2::zeros((0, 1));
-        let mut s = student(RecoverySpec::None);
-        let learned = s.learn(&view(&pool, &public, 0), Seed::new(2)).unwrap();
-        assert_eq!(learned.transfer_rows, 0);
-        assert_eq!(
-            learned.last.weights_hash().unwrap(),
-            s.fresh().unwrap().weights_hash().unwrap()
-        );
-    }
-
-    #[test]
-    fn the_same_seed_asks_a_prefix_of_what_a_larger_budget_asks() {
-        let pool = Array2::from_shape_fn((50, 1), |(i, _)| i as f32 / 50.0);
-        let public = Array2::zeros((0, 1));
-        let ask = |n| match student(RecoverySpec::None).next(&view(&pool, &public, n)).unwrap() {
-            Ask::Batch(rows) => rows,
-            Ask::Done => panic!("rows are left"),
-        };
-        assert_eq!(ask(10), ask(40).slice(ndarray::s![..10, ..]));
-    }
-}
+mod tests;

@@ -3,7 +3,8 @@
 
 use ndarray::{Array2, ArrayView1, Axis};
 
-use super::{Own, Rounds, Strategy};
+use super::rounds::Rounds;
+use super::{Own, Strategy};
 use crate::error::Result;
 use crate::student::View;
 
@@ -45,12 +46,12 @@ impl Strategy for KCenter {
     fn pick(&mut self, view: &View<'_>, rows: usize, own: Option<&dyn Own>) -> Result<Array2<f32>> {
         let n = self.rounds.share(rows);
         let places = match own {
-            Some(own) => {
+            Some(own) if n > 0 => {
                 let points = own.probs(view.pool.select(Axis(0), &self.rounds.waiting).view())?;
                 let centers = own.probs(view.pool.select(Axis(0), &self.asked).view())?;
                 farthest(&points, &centers, n)
             }
-            None => (0..n).collect(),
+            _ => (0..n).collect(),
         };
         let picked = self.rounds.take(&places);
         self.asked.extend(&picked);
@@ -58,14 +59,23 @@ impl Strategy for KCenter {
     }
 
     fn wants_model(&self) -> bool {
-        self.rounds.done > 0
+        self.rounds.done > 0 && !self.rounds.waiting.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{matrix, vectors};
+    use super::super::testing::{matrix, vectors, whole};
     use super::*;
+
+    /// Largest distance of any point to its nearest center.
+    fn cover_radius(points: &Array2<f64>, centers: &Array2<f64>) -> f64 {
+        let far = |p: ArrayView1<'_, f64>| {
+            let to = |c: ArrayView1<'_, f64>| (&p - &c).mapv(|d| d * d).sum();
+            centers.rows().into_iter().map(to).fold(f64::INFINITY, f64::min)
+        };
+        points.rows().into_iter().map(far).fold(0.0, f64::max).sqrt()
+    }
 
     #[test]
     fn reference_orders_are_matched() {
@@ -73,23 +83,16 @@ mod tests {
         assert_eq!(cases.len(), 5);
         for case in cases {
             let all = matrix(&case["input"]["points"]);
-            let labelled: Vec<usize> = case["input"]["labelled"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|v| v.as_u64().unwrap() as usize)
-                .collect();
-            let rest: Vec<usize> = (0..all.nrows()).filter(|i| !labelled.contains(i)).collect();
+            let mut chosen = whole(&case["input"]["labelled"]);
+            let rest: Vec<usize> = (0..all.nrows()).filter(|i| !chosen.contains(i)).collect();
             let k = case["input"]["k"].as_u64().unwrap() as usize;
-            let got = farthest(&all.select(Axis(0), &rest), &all.select(Axis(0), &labelled), k);
-            let got: Vec<u64> = got.into_iter().map(|i| rest[i] as u64).collect();
-            let want: Vec<u64> = case["expected"]["selected"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|v| v.as_u64().unwrap())
-                .collect();
-            assert_eq!(got, want, "{}", case["id"]);
+            let picked = farthest(&all.select(Axis(0), &rest), &all.select(Axis(0), &chosen), k);
+            let picked: Vec<usize> = picked.into_iter().map(|i| rest[i]).collect();
+            assert_eq!(picked, whole(&case["expected"]["selected"]), "{}", case["id"]);
+            chosen.extend(picked);
+            let radius = cover_radius(&all, &all.select(Axis(0), &chosen));
+            let want = case["expected"]["cover_radius"].as_f64().unwrap();
+            assert!((radius - want).abs() < 1e-9, "{}", case["id"]);
         }
     }
 }

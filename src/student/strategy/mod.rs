@@ -1,18 +1,24 @@
 //! What to ask: one file per strategy. A strategy returns rows; the loop asks them.
 
 mod entropy;
+mod honest;
 mod jbda;
 mod k_center;
 mod random;
+mod rounds;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::View;
+use super::honest::User;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::seed::Seed;
+use crate::seed::{Seed, permutation};
+pub use entropy::Measure;
 
 /// The student's own model, as a strategy may look at it.
 pub trait Own {
@@ -35,7 +41,8 @@ impl Own for Model {
 /// Chooses rows to ask.
 pub trait Strategy: Send {
     /// The next rows `[n, d]`; none is the end. `rows` is what the student can still pay for in this
-    /// strategy's terms, `own` its model trained so far (if [`Strategy::wants_model`]).
+    /// strategy's terms: never more come back. `own` is its model trained so far, if
+    /// [`Strategy::wants_model`] and anything was answered.
     fn pick(&mut self, view: &View<'_>, rows: usize, own: Option<&dyn Own>) -> Result<Array2<f32>>;
 
     /// True if the next pick needs a model trained on what was told so far.
@@ -61,12 +68,21 @@ pub trait Strategy: Send {
 pub enum StrategySpec {
     /// Pool rows where the student's own prediction is most uncertain (ActiveThief, Pal et al. 2020).
     Entropy {
-        /// Rounds of training and asking, 1 to 100.
+        /// Rounds of training and asking after the random start, 1 to 100.
         #[serde(default = "rounds")]
         rounds: usize,
         /// Share of the budget asked at random first, 0.01 to 1.
         #[serde(default = "seed_share")]
         seed_share: f64,
+        /// What counts as uncertain.
+        #[serde(default)]
+        measure: Measure,
+    },
+    /// Pool rows as an honest user would ask them, each once: what a gate lets through.
+    Honest {
+        /// Which kind of honest user.
+        #[serde(default)]
+        user: User,
     },
     /// Public rows, then copies moved along the sign of the student's Jacobian (Papernot et al. 2017).
     Jbda {
@@ -79,7 +95,7 @@ pub enum StrategySpec {
     },
     /// Pool rows that cover the student's probability space (ActiveThief; greedy k-center).
     KCenter {
-        /// Rounds of training and asking, 1 to 100.
+        /// Rounds of training and asking after the random start, 1 to 100.
         #[serde(default = "rounds")]
         rounds: usize,
         /// Share of the budget asked at random first, 0.01 to 1.
@@ -116,7 +132,12 @@ impl StrategySpec {
     /// One value per kind.
     pub fn examples() -> Vec<Self> {
         vec![
-            Self::Entropy { rounds: rounds(), seed_share: seed_share() },
+            Self::Entropy {
+                rounds: rounds(),
+                seed_share: seed_share(),
+                measure: Measure::default(),
+            },
+            Self::Honest { user: User::default() },
             Self::Jbda { step: step(), tau: tau() },
             Self::KCenter { rounds: rounds(), seed_share: seed_share() },
             Self::Random {},
@@ -126,7 +147,7 @@ impl StrategySpec {
     /// Range checks; keys are relative to the strategy.
     pub fn validate(&self) -> Result<()> {
         match self {
-            Self::Entropy { rounds, seed_share } | Self::KCenter { rounds, seed_share } => {
+            Self::Entropy { rounds, seed_share, .. } | Self::KCenter { rounds, seed_share } => {
                 if !(1..=100).contains(rounds) {
                     return Err(Error::config("rounds", rounds.to_string(), "1 to 100 rounds"));
                 }
@@ -142,9 +163,20 @@ impl StrategySpec {
                     return Err(Error::config("tau", "0", "1 or more rounds"));
                 }
             }
-            Self::Random {} => {}
+            Self::Honest { .. } | Self::Random {} => {}
         }
         Ok(())
+    }
+
+    /// Its `kind` in a config.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Entropy { .. } => "entropy",
+            Self::Honest { .. } => "honest",
+            Self::Jbda { .. } => "jbda",
+            Self::KCenter { .. } => "k-center",
+            Self::Random {} => "random",
+        }
     }
 
     /// True if it asks distinct pool rows, so that a budget above the pool cannot be spent.
@@ -152,12 +184,20 @@ impl StrategySpec {
         !matches!(self, Self::Jbda { .. })
     }
 
+    /// True if a network is trained between its rounds.
+    pub const fn rounds_retrain(&self) -> bool {
+        matches!(self, Self::Entropy { .. } | Self::Jbda { .. } | Self::KCenter { .. })
+    }
+
     /// Builds it over a pool of `pool` rows. `seed` is shared by every arm and budget of a seed.
     pub fn build(&self, pool: usize, seed: Seed) -> Box<dyn Strategy> {
-        let order = crate::seed::permutation(&mut seed.child("pool-order").rng(), pool);
+        let order = permutation(&mut seed.child("pool-order").rng(), pool);
         match *self {
-            Self::Entropy { rounds, seed_share } => {
-                Box::new(entropy::Entropy::new(order, rounds, seed_share))
+            Self::Entropy { rounds, seed_share, measure } => {
+                Box::new(entropy::Entropy::new(order, rounds, seed_share, measure))
+            }
+            Self::Honest { user } => {
+                Box::new(honest::Honest::new(order, user, seed.child("honest")))
             }
             Self::Jbda { step, tau } => {
                 Box::new(jbda::Jbda::new(step, tau, seed.child("reservoir")))
@@ -170,54 +210,5 @@ impl StrategySpec {
     }
 }
 
-/// Rows of the pool that wait, and how many to take each round: shared by the active strategies.
-struct Rounds {
-    waiting: Vec<usize>,
-    rounds: usize,
-    seed_share: f64,
-    done: usize,
-}
-
-impl Rounds {
-    fn new(order: Vec<usize>, rounds: usize, seed_share: f64) -> Self {
-        Self { waiting: order, rounds, seed_share, done: 0 }
-    }
-
-    /// Rows of this round, when `rows` are left in all: the seed share first, then equal parts.
-    fn share(&self, rows: usize) -> usize {
-        let want = if self.done == 0 {
-            (rows as f64 * self.seed_share).round() as usize
-        } else {
-            rows.div_ceil((self.rounds + 1).saturating_sub(self.done).max(1))
-        };
-        want.clamp(1, rows.max(1)).min(self.waiting.len()).min(rows)
-    }
-
-    /// Takes the rows at these places of the waiting list, in the order given.
-    fn take(&mut self, places: &[usize]) -> Vec<usize> {
-        let picked: Vec<usize> = places.iter().map(|&i| self.waiting[i]).collect();
-        let gone: std::collections::BTreeSet<usize> = places.iter().copied().collect();
-        let mut place = 0;
-        self.waiting.retain(|_| {
-            place += 1;
-            !gone.contains(&(place - 1))
-        });
-        self.done += 1;
-        picked
-    }
-}
-
 #[cfg(test)]
-pub(crate) fn vectors(method: &str) -> Vec<serde_json::Value> {
-    let text =
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/attacks-classifier.json"));
-    let file: serde_json::Value = serde_json::from_str(text).unwrap();
-    file["cases"].as_array().unwrap().iter().filter(|c| c["method"] == method).cloned().collect()
-}
-
-#[cfg(test)]
-pub(crate) fn matrix(value: &serde_json::Value) -> Array2<f64> {
-    let rows = value.as_array().unwrap();
-    let width = rows[0].as_array().unwrap().len();
-    Array2::from_shape_fn((rows.len(), width), |(i, j)| rows[i][j].as_f64().unwrap())
-}
+mod tests;

@@ -21,12 +21,7 @@ impl Random {
 }
 
 impl Strategy for Random {
-    fn pick(
-        &mut self,
-        view: &View<'_>,
-        rows: usize,
-        _own: Option<&dyn Own>,
-    ) -> Result<Array2<f32>> {
+    fn pick(&mut self, view: &View<'_>, rows: usize, _: Option<&dyn Own>) -> Result<Array2<f32>> {
         let end = (self.next + rows.min(BATCH)).min(self.order.len());
         let picked = view.pool.select(Axis(0), &self.order[self.next..end]);
         self.next = end;

@@ -1,0 +1,124 @@
+//! What a listing shows of each kind: name, example, what it needs and who described it.
+
+use serde::Serialize;
+
+use super::{ObjectiveSpec, RecoverySpec, StrategySpec};
+
+/// One kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    /// Its `kind` in a config.
+    pub kind: &'static str,
+    /// Where it comes from.
+    pub paper: &'static str,
+    /// What a student needs to use it.
+    pub needs: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// Example, as a config writes it.
+    pub example: serde_json::Value,
+}
+
+/// Paper, needs, what.
+type Lines = (&'static str, &'static str, &'static str);
+
+fn card(kind: &'static str, example: &impl Serialize, (paper, needs, what): Lines) -> Card {
+    Card { kind, paper, needs, what, example: serde_json::to_value(example).unwrap_or_default() }
+}
+
+/// All strategies.
+pub fn strategy_cards() -> Vec<Card> {
+    let lines = |s: &StrategySpec| match s {
+        StrategySpec::Entropy { .. } => (
+            "Pal et al. 2020, ActiveThief",
+            "a pool; trains between rounds",
+            "asks the pool rows of which its own network is least certain",
+        ),
+        StrategySpec::Honest { .. } => (
+            "Juuti et al. 2019, PRADA",
+            "a pool",
+            "asks pool rows as an honest user would, each once",
+        ),
+        StrategySpec::Jbda { .. } => (
+            "Papernot et al. 2017, algorithm 1",
+            "public seed rows; trains between rounds",
+            "moves rows along the sign of its own network's Jacobian; the set doubles each round",
+        ),
+        StrategySpec::KCenter { .. } => (
+            "Pal et al. 2020, ActiveThief; Gonzalez 1985",
+            "a pool; trains between rounds",
+            "asks pool rows that cover its own network's probability space",
+        ),
+        StrategySpec::Random {} => (
+            "Orekondy et al. 2019, Knockoff Nets",
+            "a pool",
+            "asks pool rows in random order, each once",
+        ),
+    };
+    StrategySpec::examples().iter().map(|s| card(s.kind(), s, lines(s))).collect()
+}
+
+/// All objectives.
+pub fn objective_cards() -> Vec<Card> {
+    let lines = |o: &ObjectiveSpec| match o {
+        ObjectiveSpec::HardLabel {} => {
+            ("Tramer et al. 2016", "labels", "cross-entropy to the most likely class")
+        }
+        ObjectiveSpec::SoftLabels { .. } => (
+            "Hinton, Vinyals and Dean 2015",
+            "probabilities or top-k; labels become cross-entropy",
+            "T^2 KL to the answer at temperature T",
+        ),
+    };
+    ObjectiveSpec::examples().iter().map(|o| card(o.kind(), o, lines(o))).collect()
+}
+
+/// All recoveries.
+pub fn recovery_cards() -> Vec<Card> {
+    let lines = |r: &RecoverySpec| match r {
+        RecoverySpec::Average { .. } => {
+            ("", "n times the budget", "asks every row n times and averages; against fresh noise")
+        }
+        RecoverySpec::Counter => (
+            "Tramer et al. 2020, On Adaptive Attacks",
+            "the defense and its parameters",
+            "whatever the arm's defense declares as its counter",
+        ),
+        RecoverySpec::InverseTable { .. } => (
+            "Tang et al. 2024, ModelGuard",
+            "probabilities; the defense and its parameters",
+            "simulates the defense on made-up rows and inverts it",
+        ),
+        RecoverySpec::Jitter { .. } => (
+            "Tang et al. 2024, ModelGuard (smoothing)",
+            "n times the budget",
+            "asks n slightly moved copies and averages; against noise keyed by the input",
+        ),
+        RecoverySpec::MatchedTemperature { .. } => (
+            "Hinton, Vinyals and Dean 2015",
+            "probabilities; the defense's temperature",
+            "undoes a known temperature exactly",
+        ),
+        RecoverySpec::None => ("", "", "takes answers as they come"),
+        RecoverySpec::Top1 => (
+            "Orekondy et al. 2020, Prediction Poisoning, section 5",
+            "labels",
+            "keeps the most likely class only; round every defense that keeps it",
+        ),
+    };
+    RecoverySpec::examples().iter().map(|r| card(r.kind(), r, lines(r))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_one_card_in_the_order_of_the_alphabet() {
+        for cards in [strategy_cards(), objective_cards(), recovery_cards()] {
+            let kinds: Vec<&str> = cards.iter().map(|c| c.kind).collect();
+            assert!(kinds.windows(2).all(|w| w[0] < w[1]), "{kinds:?}");
+            assert!(cards.iter().all(|c| c.example["kind"] == c.kind && !c.what.is_empty()));
+        }
+    }
+}

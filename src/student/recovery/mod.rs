@@ -1,0 +1,295 @@
+//! What a student does to perturbed answers before it learns from them: one file per idea.
+//!
+//! A student that knows the defense gets it as a plain function ([`Simulator`]); it never sees the
+//! defender's key. Whatever a recovery asks more than once, it pays for more than once.
+
+mod average;
+mod inverse_table;
+mod temperature;
+
+use std::sync::{Arc, OnceLock};
+
+use ndarray::{Array2, Axis};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::objective::softmax;
+use crate::error::{Error, Result};
+use crate::oracle::{AnswerKind, Answers};
+use crate::seed::Seed;
+use inverse_table::Table;
+
+/// The known defense, on one row of probabilities.
+pub type Simulator = Arc<dyn Fn(&[f64], &mut [f64]) + Send + Sync>;
+
+/// Rows of an inverse table unless a config says otherwise: drawn in a few milliseconds, and enough
+/// because one table serves every order of classes.
+pub const TABLE_ROWS: usize = 4000;
+
+/// A recovery, as configs write it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
+pub enum RecoverySpec {
+    /// Takes answers as they come.
+    #[default]
+    None,
+    /// Asks every row n times, pays n times, and averages.
+    Average {
+        /// Times each row is asked, 2 to 100.
+        n: usize,
+    },
+    /// Whatever the arm's defense declares as its counter; the experiment puts it in place.
+    Counter,
+    /// Looks answers up in a table of simulated defended rows (partial Bayes: the mean of the clean
+    /// rows whose defended form is nearest; Tang et al. 2024, ModelGuard).
+    InverseTable {
+        /// Simulated rows, 100 to 1000000.
+        #[serde(default = "table_rows")]
+        rows: usize,
+    },
+    /// Asks about n slightly moved copies of every row, pays n times, and averages.
+    Jitter {
+        /// Copies of each row, 2 to 100; the first is the row itself.
+        n: usize,
+        /// Standard deviation of the moves, as a share of the feature range.
+        scale: f64,
+    },
+    /// Undoes a known temperature exactly.
+    MatchedTemperature {
+        /// The defense's temperature.
+        t: f64,
+    },
+    /// Keeps the most likely class only.
+    Top1,
+}
+
+const fn table_rows() -> usize {
+    TABLE_ROWS
+}
+
+impl RecoverySpec {
+    /// One value per kind.
+    pub fn examples() -> Vec<Self> {
+        vec![
+            Self::Average { n: 4 },
+            Self::Counter,
+            Self::InverseTable { rows: TABLE_ROWS },
+            Self::Jitter { n: 4, scale: 0.02 },
+            Self::MatchedTemperature { t: 3.0 },
+            Self::None,
+            Self::Top1,
+        ]
+    }
+
+    /// Its `kind` in a config.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Average { .. } => "average",
+            Self::Counter => "counter",
+            Self::InverseTable { .. } => "inverse-table",
+            Self::Jitter { .. } => "jitter",
+            Self::MatchedTemperature { .. } => "matched-temperature",
+            Self::Top1 => "top1",
+        }
+    }
+
+    /// Range checks; keys are relative to the recovery.
+    pub fn validate(&self) -> Result<()> {
+        match *self {
+            Self::Average { n } | Self::Jitter { n, .. } if !(2..=100).contains(&n) => {
+                Err(Error::config("n", n.to_string(), "2 to 100"))
+            }
+            Self::Jitter { scale, .. } if !(scale > 0.0 && scale <= 1.0) => {
+                Err(Error::config("scale", scale.to_string(), "above 0 and at most 1"))
+            }
+            Self::InverseTable { rows } if !(100..=1_000_000).contains(&rows) => {
+                Err(Error::config("rows", rows.to_string(), "100 to 1000000"))
+            }
+            Self::MatchedTemperature { t } if !(t > 0.0 && t <= 1000.0) => {
+                Err(Error::config("t", t.to_string(), "above 0 and at most 1000"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Times each row is asked.
+    pub const fn repeats(&self) -> usize {
+        match self {
+            Self::Average { n } | Self::Jitter { n, .. } => *n,
+            _ => 1,
+        }
+    }
+
+    /// True if both are of one kind, whatever their settings.
+    pub fn same_kind(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    /// True if it runs the defense's own code with its settings.
+    pub const fn informed(&self) -> bool {
+        matches!(self, Self::Counter | Self::InverseTable { .. } | Self::MatchedTemperature { .. })
+    }
+
+    /// Refuses a recovery that cannot work on answers of this kind.
+    pub fn fits(&self, answers: AnswerKind) -> Result<()> {
+        let needs_rows =
+            matches!(self, Self::InverseTable { .. } | Self::MatchedTemperature { .. });
+        if needs_rows && !matches!(answers, AnswerKind::Probs | AnswerKind::Logits) {
+            return Err(Error::config(
+                "kind",
+                format!("`{}`, where answers are of kind {}", self.kind(), answers.name()),
+                "a recovery that needs no whole probability rows; `counter` chooses what fits each arm",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A recovery at work.
+pub(super) struct Recovery {
+    spec: RecoverySpec,
+    simulator: Option<Simulator>,
+    classes: usize,
+    seed: Seed,
+    table: OnceLock<Table>,
+}
+
+impl Recovery {
+    pub(super) fn new(
+        spec: &RecoverySpec,
+        simulator: Option<Simulator>,
+        classes: usize,
+        seed: Seed,
+    ) -> Result<Self> {
+        if matches!(spec, RecoverySpec::Counter) {
+            return Err(Error::Internal("a counter is resolved before a student is built".into()));
+        }
+        Ok(Self { spec: spec.clone(), simulator, classes, seed, table: OnceLock::new() })
+    }
+
+    /// Rows to ask for these rows `[n, d]`: repeats `[n * repeats, d]` stand next to each other.
+    /// `asked` is the number of rows asked before, which names the stream of the moves.
+    pub(super) fn spread(&self, rows: &Array2<f32>, range: (f32, f32), asked: u64) -> Array2<f32> {
+        let n = self.spec.repeats();
+        let index: Vec<usize> = (0..rows.nrows() * n).map(|i| i / n).collect();
+        let mut copies = rows.select(Axis(0), &index);
+        if let RecoverySpec::Jitter { scale, .. } = self.spec {
+            let sd = scale * f64::from(range.1 - range.0);
+            average::move_copies(&mut copies, n, sd, range, self.seed.nth("jitter", asked));
+        }
+        copies
+    }
+
+    /// One answer for each group of repeats, recovered. `groups[i]` lists the answers of row i, at
+    /// least one.
+    pub(super) fn recover(&self, answers: &Answers, groups: &[Vec<usize>]) -> Result<Answers> {
+        let joined = if self.spec.repeats() > 1 {
+            average::mean(answers, groups, self.classes)
+        } else {
+            answers.select(&groups.iter().map(|g| g[0]).collect::<Vec<_>>())
+        };
+        Ok(match self.spec {
+            RecoverySpec::Top1 => Answers::Labels(joined.top1()),
+            RecoverySpec::MatchedTemperature { t } => {
+                Answers::Probs(temperature::undone(&self.rows(joined)?, t))
+            }
+            // Without a simulator nothing row-wise stands in the way.
+            RecoverySpec::InverseTable { rows } => match &self.simulator {
+                Some(simulator) => {
+                    let table = self.table.get_or_init(|| {
+                        Table::draw(rows, self.classes, simulator, self.seed.child("table"))
+                    });
+                    Answers::Probs(table.invert(&self.rows(joined)?))
+                }
+                None => joined,
+            },
+            _ => joined,
+        })
+    }
+
+    /// Whole probability rows of these answers.
+    fn rows(&self, answers: Answers) -> Result<Array2<f64>> {
+        match answers {
+            Answers::Probs(p) => Ok(p),
+            Answers::Logits(z) => Ok(softmax(&z)),
+            other => Err(Error::input(
+                format!("answers for the recovery `{}`", self.spec.kind()),
+                other.kind().name(),
+                "whole probability rows",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn recovery(spec: RecoverySpec) -> Recovery {
+        Recovery::new(&spec, None, 2, Seed::new(1)).unwrap()
+    }
+
+    #[test]
+    fn repeats_stand_side_by_side_and_are_averaged() {
+        let r = recovery(RecoverySpec::Average { n: 3 });
+        let rows = r.spread(&array![[0.1_f32], [0.2]], (0.0, 1.0), 0);
+        assert_eq!(rows, array![[0.1], [0.1], [0.1], [0.2], [0.2], [0.2]]);
+        let answers = Answers::Probs(array![[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]);
+        let mean = r.recover(&answers, &[vec![0, 1, 2]]).unwrap();
+        assert_eq!(mean, Answers::Probs(array![[0.5, 0.5]]));
+    }
+
+    #[test]
+    fn moved_copies_start_with_the_row_itself_and_stay_in_range() {
+        let r = recovery(RecoverySpec::Jitter { n: 3, scale: 0.5 });
+        let rows = r.spread(&array![[0.0_f32, 1.0], [0.5, 0.5]], (0.0, 1.0), 0);
+        assert_eq!(rows.row(0), array![0.0, 1.0].view());
+        assert_eq!(rows.row(3), array![0.5, 0.5].view());
+        assert_ne!(rows.row(4), rows.row(3));
+        assert!(rows.iter().all(|x| (0.0..=1.0).contains(x)));
+        assert_eq!(rows, r.spread(&array![[0.0_f32, 1.0], [0.5, 0.5]], (0.0, 1.0), 0));
+    }
+
+    #[test]
+    fn top1_keeps_the_class_only() {
+        let r = recovery(RecoverySpec::Top1);
+        let got = r.recover(&Answers::Probs(array![[0.2, 0.8]]), &[vec![0]]).unwrap();
+        assert_eq!(got, Answers::Labels(vec![1]));
+    }
+
+    #[test]
+    fn a_counter_that_nobody_resolved_is_refused() {
+        let built = Recovery::new(&RecoverySpec::Counter, None, 2, Seed::new(1));
+        assert!(matches!(built, Err(Error::Internal(_))));
+    }
+
+    #[test]
+    fn a_recovery_of_rows_refuses_labels() {
+        let matched = RecoverySpec::MatchedTemperature { t: 2.0 };
+        assert!(matched.fits(AnswerKind::Labels).is_err());
+        assert!(matched.fits(AnswerKind::Probs).is_ok());
+        let got = recovery(matched).recover(&Answers::Labels(vec![0]), &[vec![0]]);
+        assert!(matches!(got, Err(Error::Input { .. })));
+    }
+
+    /// The config reader refuses what the schema does not know, also where serde would not mind.
+    #[test]
+    fn keys_of_other_kinds_are_refused_by_the_schema() {
+        let schema = schemars::schema_for!(RecoverySpec).to_value();
+        for kind in schema["oneOf"].as_array().unwrap() {
+            assert_eq!(kind["additionalProperties"], false, "{kind}");
+        }
+        for example in RecoverySpec::examples() {
+            let json = serde_json::to_value(&example).unwrap();
+            assert_eq!(json["kind"], example.kind());
+            assert!(example.validate().is_ok());
+        }
+    }
+}
