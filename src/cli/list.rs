@@ -36,10 +36,11 @@ pub fn list(args: &List) -> Result<u8> {
 
 fn rows(kind: Kind) -> Result<Vec<Row>> {
     let student = |cards: Vec<retort::student::Card>| {
-        cards
-            .into_iter()
-            .map(|c| Row { example: inline(&c.example), what: c.what.into() })
-            .collect()
+        let row = |c: retort::student::Card| Row {
+            example: inline(&c.example),
+            what: format!("{}; needs {}; {}", c.what, c.needs, c.paper),
+        };
+        cards.into_iter().map(row).collect()
     };
     Ok(match kind {
         Kind::Datasets => retort::data::cards()

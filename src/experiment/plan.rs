@@ -275,6 +275,10 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
             below = layer.card_after(below).map_err(|e| super::spec::prefixed(e, &key))?;
         }
         for (s, student) in spec.student.iter().enumerate() {
+            student
+                .objective
+                .fits(below.answers)
+                .map_err(|e| super::spec::prefixed(e, &format!("student[{s}].objective")))?;
             resolved_recovery(student, &arm.stack)
                 .fits(below.answers)
                 .map_err(|e| super::spec::prefixed(e, &format!("student[{s}].recovery")))?;
