@@ -14,6 +14,7 @@ const LEGEND: u32 = 34;
 pub(super) fn recovered(slice: &Slice<'_>) -> Drawn {
     let (students, arms) = (slice.students(), &slice.arms);
     let Some(range) = budgets(slice) else { return Ok(None) };
+    let levels = reference_levels(slice);
     let rows = arms.len().div_ceil(COLUMNS);
     let columns = arms.len().min(COLUMNS);
     let size = ((PANEL.0 * columns as u32).max(560), PANEL.1 * rows as u32 + LEGEND);
@@ -40,6 +41,11 @@ pub(super) fn recovered(slice: &Slice<'_>) -> Drawn {
                 .label_style(("sans-serif", 11))
                 .draw()
                 .map_err(failed)?;
+            for level in &levels {
+                let line = [(range.0, *level), (range.1, *level)];
+                let style = BLACK.mix(0.45).into();
+                chart.draw_series(DashedLineSeries::new(line, 3, 3, style)).map_err(failed)?;
+            }
             for (i, student) in students.iter().enumerate() {
                 let curve = slice.curve(&arm.name, student);
                 band(&mut chart, &curve, i, |r| r.recovered)?;
@@ -47,7 +53,7 @@ pub(super) fn recovered(slice: &Slice<'_>) -> Drawn {
         }
         root.present().map_err(failed)?;
     }
-    let caption = "Recovered share of the teacher's skill above the floor, against queries (log scale); bands are 95 % intervals over seeds, one panel per arm.";
+    let caption = "Recovered share of the teacher's skill above the floor, against queries (log scale); bands are 95 % intervals over seeds, one panel per arm. Dashed, from the top: the teacher, the insider, the public-data student, the untrained student.";
     Ok(Some(("recovered-vs-budget", caption.into(), svg)))
 }
 
@@ -115,6 +121,18 @@ pub(super) fn accuracy(slice: &Slice<'_>) -> Drawn {
     }
     let caption = "Accuracy without defense against queries (log scale), beside the teacher, the insider (same student, full access, no budget), the public-data student and the untrained student.";
     Ok(Some(("accuracy-vs-budget", caption.into(), svg)))
+}
+
+/// References on the scale of `recovered`.
+fn reference_levels(slice: &Slice<'_>) -> Vec<f64> {
+    let teacher = slice.references.iter().find(|r| r.role == Role::Teacher);
+    let Some((teacher, floor)) =
+        teacher.and_then(|t| t.accuracy.mean).zip(slice.floor.and_then(|f| f.mean))
+    else {
+        return Vec::new();
+    };
+    let means = slice.references.iter().filter_map(|r| r.accuracy.mean);
+    means.map(|mean| ((mean - floor) / (teacher - floor)).clamp(0.0, 1.08)).collect()
 }
 
 fn reference_name(role: Role) -> &'static str {

@@ -6,13 +6,14 @@ use super::super::summary::Slice;
 use super::{Drawn, colour, failed};
 
 pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
-    let points: Vec<(&str, f64, f64)> = slice
+    let mut points: Vec<(&str, f64, f64)> = slice
         .arms
         .iter()
         .filter_map(|a| {
             Some((a.name.as_str(), 100.0 * a.honest.loss.mean?, a.strongest.mean.or(a.worst.mean)?))
         })
         .collect();
+    points.sort_by(|a, b| b.2.total_cmp(&a.2)); // from the top, so that labels move down in order
     if points.len() < 2 {
         return Ok(None);
     }
