@@ -131,6 +131,18 @@ impl Error {
         }))
     }
 
+    /// The same error with `prefix` in front of its key, if it is about a config.
+    pub fn under(self, prefix: &str) -> Self {
+        match self {
+            Self::Config(mut e) => {
+                let dot = if e.key.is_empty() { "" } else { "." };
+                e.key = format!("{prefix}{dot}{}", e.key);
+                Self::Config(e)
+            }
+            other => other,
+        }
+    }
+
     /// An input error: an argument or request outside its domain.
     pub fn input(
         what: impl Into<String>,

@@ -272,25 +272,25 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
         let mut below = card;
         for (j, layer) in arm.stack.iter().enumerate().rev() {
             let key = format!("defense[{i}].stack[{j}]");
-            below = layer.card_after(below).map_err(|e| super::spec::prefixed(e, &key))?;
+            below = layer.card_after(below).map_err(|e| e.under(&key))?;
         }
         for (s, student) in spec.student.iter().enumerate() {
             student
                 .objective
                 .fits(below.answers)
-                .map_err(|e| super::spec::prefixed(e, &format!("student[{s}].objective")))?;
+                .map_err(|e| e.under(&format!("student[{s}].objective")))?;
             resolved_recovery(student, &arm.stack)
                 .fits(below.answers)
-                .map_err(|e| super::spec::prefixed(e, &format!("student[{s}].recovery")))?;
+                .map_err(|e| e.under(&format!("student[{s}].recovery")))?;
         }
     }
     for (s, student) in spec.student.iter().enumerate() {
         student
             .model
             .check(shape, classes)
-            .map_err(|e| super::spec::prefixed(e, &format!("student[{s}]")))?;
+            .map_err(|e| e.under(&format!("student[{s}]")))?;
     }
-    spec.teacher.model.check(shape, classes).map_err(|e| super::spec::prefixed(e, "teacher"))
+    spec.teacher.model.check(shape, classes).map_err(|e| e.under("teacher"))
 }
 
 /// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a

@@ -296,7 +296,7 @@ impl Spec {
             }
         }
         for (i, student) in self.student.iter().enumerate() {
-            student.validate().map_err(|e| prefixed(e, &format!("student[{i}]")))?;
+            student.validate().map_err(|e| e.under(&format!("student[{i}]")))?;
         }
         self.training.check()?;
         if self.traffic.accounts > 10_000
@@ -352,7 +352,7 @@ impl Spec {
 
     fn validate_teacher(&self) -> Result<()> {
         let t = &self.teacher;
-        t.training.check().map_err(|e| prefixed(e, "teacher"))?;
+        t.training.check().map_err(|e| e.under("teacher"))?;
         let needs = |key: &str, there: bool| {
             if there {
                 return Ok(());
@@ -415,17 +415,6 @@ impl Spec {
     }
 }
 
-/// Puts a table's path in front of the key of a config error.
-pub fn prefixed(error: Error, prefix: &str) -> Error {
-    match error {
-        Error::Config(mut e) => {
-            e.key =
-                if e.key.is_empty() { prefix.to_string() } else { format!("{prefix}.{}", e.key) };
-            Error::Config(e)
-        }
-        other => other,
-    }
-}
 
 fn check_name(key: &str, name: &str) -> Result<()> {
     let ok = !name.is_empty()

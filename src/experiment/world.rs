@@ -236,7 +236,7 @@ fn trained(
     let seed = root.child("teacher");
     let fresh =
         Model::init(&spec.teacher.model, data.shape, data.classes, rim.device, seed.child("init"))
-            .map_err(|e| super::spec::prefixed(e, "teacher"))?;
+            .map_err(|e| e.under("teacher"))?;
     let lesson = Lesson {
         inputs: data.inputs.select(Axis(0), &split.teacher),
         targets: Targets::Labels(split.teacher.iter().map(|&i| data.labels[i]).collect()),

@@ -89,7 +89,7 @@ pub enum PoolKnown {
 impl StudentSpec {
     /// Range checks; keys are relative to the student.
     pub fn validate(&self) -> Result<()> {
-        let at = |key: &'static str| move |e| prefixed(e, key);
+        let at = |key: &'static str| move |e| e.under(key);
         if self.name.is_empty() {
             return Err(Error::config("name", "an empty name", "a name for tables"));
         }
@@ -117,15 +117,6 @@ impl StudentSpec {
     }
 }
 
-fn prefixed(error: Error, key: &str) -> Error {
-    match error {
-        Error::Config(mut e) => {
-            e.key = format!("{key}.{}", e.key);
-            Error::Config(e)
-        }
-        other => other,
-    }
-}
 
 #[cfg(test)]
 mod tests {
