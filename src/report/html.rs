@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::Summary;
 use super::figure::Figure;
 use super::payload;
-use super::summary::{Arm, Slice};
-use super::table::{explanation, interval, long_name, p_value, value, wait};
+use super::summary::Slice;
+use super::table::{Costs, explanation, interval, legend, long_name, marks, p_value, value, wait};
 use crate::error::Result;
 use crate::experiment::record::Record;
 
@@ -103,26 +103,19 @@ fn recovered(body: &mut String, slice: &Slice<'_>) {
 
 fn arms(body: &mut String, slice: &Slice<'_>) {
     let title = "What each arm takes, and what it costs honest users";
+    let costs = Costs::of(slice);
     let mut table = Table::start(&titled(slice, title));
-    table.heads(&[
-        "arm",
-        "layers",
-        "n",
-        "strongest recovers",
-        "drop against none",
-        "p (Holm)",
-        "honest accuracy",
-        "honest loss",
-        "L1 mean / max",
-        "refused",
-        "wait p95",
-        "marks",
-    ]);
+    let mut heads =
+        vec!["arm", "layers", "n", "strongest recovers", "drop against none", "p (Holm)"];
+    heads.extend(["honest accuracy", "honest loss", "L1 mean / max"]);
+    heads.extend(costs.refused.then_some("refused"));
+    heads.extend(costs.waited.then_some("wait p95"));
+    table.heads(&heads);
     for arm in &slice.arms {
         let h = &arm.honest;
         let max = h.distortion_max.map_or("-".into(), |m| format!("{m:.2}"));
         let strongest = if arm.strongest.mean.is_some() { &arm.strongest } else { &arm.worst };
-        let cells = [
+        let mut cells = vec![
             arm.stack.join(" > "),
             strongest.n.to_string(),
             interval(strongest, 3),
@@ -131,24 +124,16 @@ fn arms(body: &mut String, slice: &Slice<'_>) {
             value(&h.accuracy, 3),
             interval(&h.loss, 3),
             format!("{} / {max}", value(&h.distortion_mean, 2)),
-            value(&h.refused, 3),
-            h.wait_p95.mean.map_or("-".into(), wait),
-            marks(arm),
         ];
-        table.row(&arm.name, &cells.map(|c| escape(&c)));
+        cells.extend(costs.refused.then(|| value(&h.refused, 3)));
+        cells.extend(costs.waited.then(|| h.wait_p95.mean.map_or("-".into(), wait)));
+        let name = format!("{}{}", arm.name, marks(arm));
+        table.row(&name, &cells.iter().map(|c| escape(c)).collect::<Vec<_>>());
     }
     table.end(body);
-}
-
-fn marks(arm: &Arm) -> String {
-    let mut marks = Vec::new();
-    if !arm.complete {
-        marks.push(format!("incomplete: no {}", arm.missing.join(", no ")));
+    if let Some(legend) = legend(slice) {
+        let _ = writeln!(body, "<p class=\"explain\">{legend}</p>");
     }
-    if arm.single_strength {
-        marks.push("not comparable (single strength)".into());
-    }
-    marks.join("; ")
 }
 
 fn references(body: &mut String, slice: &Slice<'_>) {

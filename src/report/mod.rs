@@ -6,6 +6,7 @@ mod figure;
 mod gather;
 mod headline;
 mod html;
+mod markdown;
 mod notes;
 pub mod parquet;
 mod payload;

@@ -41,13 +41,13 @@ pub(super) fn recovered(slice: &Slice<'_>) -> Drawn {
         for (k, (area, arm)) in body.split_evenly((rows, columns)).iter().zip(arms).enumerate() {
             let title = if k % columns == 0 { "recovered" } else { "" };
             let mut chart = ChartBuilder::on(area)
-                .caption(&arm.name, ("sans-serif", 15))
+                .caption(&arm.name, ("sans-serif", 16))
                 .margin(6)
                 .x_label_area_size(38)
                 .y_label_area_size(if title.is_empty() { 34 } else { 50 })
                 .build_cartesian_2d(axis.clone(), range.0..range.1)
                 .map_err(failed)?;
-            axis.mesh(&mut chart, title, 12)?;
+            axis.mesh(&mut chart, title, 13)?;
             references(&mut chart, &axis, &levels)?;
             for (i, points) in panels[k].iter().enumerate() {
                 curve(&mut chart, area, points, i)?;
@@ -73,7 +73,7 @@ pub(super) fn accuracy(slice: &Slice<'_>) -> Drawn {
     let levels: Vec<(Role, f64)> = lines.iter().map(|l| (l.1, l.2)).collect();
     let shown = levels.iter().map(|l| l.1).chain(curves.iter().flat_map(|c| ends(c)));
     let range = span(shown, 0.0, 1.0);
-    let side = lines.iter().map(|l| width(&l.0, 13)).max().unwrap_or(0) + 16;
+    let side = lines.iter().map(|l| width(&l.0, 16)).max().unwrap_or(0) + 16;
     let legend = Legend::of(&students, &[], 860);
     let mut svg = String::new();
     {
@@ -88,13 +88,13 @@ pub(super) fn accuracy(slice: &Slice<'_>) -> Drawn {
             .y_label_area_size(52)
             .build_cartesian_2d(axis.clone(), range.0..range.1)
             .map_err(failed)?;
-        axis.mesh(&mut chart, "accuracy on the test set", 14)?;
+        axis.mesh(&mut chart, "accuracy on the test set", 16)?;
         references(&mut chart, &axis, &levels)?;
         let place = |y: f64| chart.backend_coord(&(axis.range.1, y));
         let wanted: Vec<i32> = levels.iter().map(|l| place(l.1).1 - legend.height).collect();
-        let heights = labels::spread(&wanted, 15, 12, 410);
+        let heights = labels::spread(&wanted, 16, 12, 410);
         for ((name, _, level), y) in lines.iter().zip(heights) {
-            let style = ("sans-serif", 14).into_font().color(&BLACK);
+            let style = ("sans-serif", 16).into_font().color(&BLACK);
             let style = style.pos(Pos::new(HPos::Left, VPos::Center));
             body.draw(&Text::new(name.clone(), (place(*level).0 + 6, y), style)).map_err(failed)?;
         }

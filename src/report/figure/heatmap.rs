@@ -10,7 +10,7 @@ use crate::error::Result;
 
 const ROW: i32 = 34;
 const TOP: i32 = 36;
-const FONT: i32 = 14;
+const FONT: i32 = 16;
 
 pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
     let (students, Some(budget)) = (slice.students(), slice.budget()) else { return Ok(None) };

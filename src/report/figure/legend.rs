@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::experiment::record::Role;
 
 const ROLES: [Role; 4] = [Role::Teacher, Role::Insider, Role::Public, Role::Untrained];
-const FONT: i32 = 14;
+const FONT: i32 = 15;
 
 /// Students' colours and marks, then the dashes of the references.
 pub(super) struct Legend<'a> {

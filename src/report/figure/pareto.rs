@@ -47,7 +47,7 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
             .y_labels(7)
             .x_label_formatter(&|v| unsigned_zero(*v, 1))
             .y_label_formatter(&|v| unsigned_zero(*v, 2))
-            .label_style(("sans-serif", 14))
+            .label_style(("sans-serif", 16))
             .draw()
             .map_err(failed)?;
         for (i, p) in points.iter().enumerate() {
@@ -104,10 +104,10 @@ fn marks(area: &Area<'_>, points: &[Point<'_>], pixels: &[(i32, i32)]) -> Result
         area.draw(&Circle::new(*at, 5, ink)).map_err(failed)?;
     }
     for (p, at) in points.iter().zip(pixels) {
-        let place = labels::near(*at, (width(&p.arm.name, 14), 15), &taken, FRAME);
+        let place = labels::near(*at, (width(&p.arm.name, 16), 16), &taken, FRAME);
         taken.push(place);
         leader(area, *at, place)?;
-        let style = ("sans-serif", 14).into_font().color(&BLACK);
+        let style = ("sans-serif", 16).into_font().color(&BLACK);
         area.draw(&Text::new(p.arm.name.clone(), (place.0, place.1), style)).map_err(failed)?;
     }
     Ok(())
