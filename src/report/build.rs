@@ -20,7 +20,7 @@ pub fn build(all: &[Record], name: &str, command: &str) -> Result<Pages> {
     let mut files = BTreeMap::new();
     let figures = super::figure::all(&summary)?;
     for figure in &figures {
-        files.insert(format!("figures/{}.svg", figure.name), figure.svg.clone().into_bytes());
+        files.insert(format!("figures/{}.svg", figure.name), figure.card().into_bytes());
     }
     files.insert(
         "report.html".into(),

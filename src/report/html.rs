@@ -4,15 +4,18 @@ use std::fmt::Write as _;
 
 use super::Summary;
 use super::figure::Figure;
-use super::records;
-use super::table::{interval, value, wait};
+use super::payload;
+use super::summary::Slice;
+use super::table::{Costs, explanation, interval, legend, long_name, marks, p_value, value, wait};
 use crate::error::Result;
 use crate::experiment::record::Record;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+/// What the page may load: nothing that it does not bring.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
-/// The page of a summary.
+/// The page of a summary. `command` makes it again.
 pub fn page(
     summary: &Summary,
     all: &[Record],
@@ -20,145 +23,265 @@ pub fn page(
     command: &str,
     figures: &[Figure],
 ) -> Result<String> {
-    let mut body = String::new();
-    let _ = writeln!(
-        body,
-        "<h1>{}</h1>\n<p>Made by <code>{}</code></p>",
-        escape(name),
-        escape(command)
-    );
-    if !summary.notes.is_empty() {
-        body.push_str("<section class=\"notes\" aria-label=\"Notes\"><ul>\n");
-        for note in &summary.notes {
-            let _ = writeln!(body, "<li>{}</li>", escape(note));
-        }
-        body.push_str("</ul></section>\n");
+    let (name, command) = (escape(name), escape(command));
+    let size = size(summary);
+    let mut body = format!("<h1>{name}</h1>\n<p>{size}<br>Made by <code>{command}</code></p>\n");
+    notes(&mut body, summary);
+    for slice in summary.parts().filter(|s| !s.rows.is_empty()) {
+        recovered(&mut body, &slice);
+        arms(&mut body, &slice);
     }
+    explain(&mut body, summary);
     for figure in figures {
         let _ = writeln!(
             body,
-            "<figure>{}<figcaption>{}</figcaption></figure>",
+            "<figure>{}<figcaption>{} <code>{command}</code></figcaption></figure>",
             figure.svg,
             escape(&figure.caption)
         );
     }
-    arms(&mut body, summary);
+    summary.parts().for_each(|slice| references(&mut body, &slice));
     rows(&mut body, summary);
-    let csv = records::scores_csv(all)?;
-    let json = serde_json::to_string(&csv).unwrap_or_default().replace('<', "\\u003c");
+    let data = payload::json(all)?;
     Ok(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\
-         <p><button id=\"download\" data-name=\"{}-records.csv\">Download CSV</button></p>\n</main>\n\
-         <script type=\"application/json\" id=\"records\">{json}</script>\n<script>{SCRIPT}</script></body></html>\n",
-        escape(name),
-        escape(name)
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{name}</title>\n<style>{STYLE}</style></head>\n<body><main>\n{body}</main>\n\
+         <script type=\"application/json\" id=\"records\" data-name=\"{name}\">{data}</script>\n\
+         <script>{SCRIPT}</script></body></html>\n"
     ))
 }
 
-fn arms(body: &mut String, summary: &Summary) {
-    for slice in summary.parts() {
-        let heads = [
-            "arm",
-            "layers",
-            "strongest student recovers",
-            "drop against none",
-            "p (Holm)",
-            "honest accuracy",
-            "L1 mean",
-            "refused",
-            "wait p95",
-            "marks",
+/// How much there is.
+fn size(summary: &Summary) -> String {
+    let seeds = || summary.rows.iter().map(|r| r.seeds);
+    let (Some(least), Some(most)) = (seeds().min(), seeds().max()) else {
+        return "No cells.".into();
+    };
+    let each = if least == most { most.to_string() } else { format!("{least} to {most}") };
+    let cells: usize = summary.rows.iter().map(|r| r.seeds + r.diverged).sum();
+    let rows = summary.rows.len();
+    format!("{cells} cells: {rows} combinations of arm, student and budget, n = {each} seeds each.")
+}
+
+fn notes(body: &mut String, summary: &Summary) {
+    if summary.notes.is_empty() {
+        return;
+    }
+    body.push_str("<section class=\"notes\" aria-label=\"Notes\"><ul>\n");
+    for note in &summary.notes {
+        let _ = writeln!(body, "<li>{}</li>", escape(note));
+    }
+    body.push_str("</ul></section>\n");
+}
+
+fn explain(body: &mut String, summary: &Summary) {
+    body.push_str("<section class=\"explain\" aria-label=\"What the numbers mean\">\n");
+    for paragraph in explanation(summary) {
+        let _ = writeln!(body, "<p>{}</p>", escape(&paragraph));
+    }
+    body.push_str("</section>\n");
+}
+
+fn recovered(body: &mut String, slice: &Slice<'_>) {
+    let (students, Some(budget)) = (slice.students(), slice.budget()) else { return };
+    let title = format!("Recovered at {budget} queries; the strongest student of each arm is bold");
+    let mut table = Table::start(&titled(slice, &title));
+    table.heads(&[&["arm"][..], &students].concat());
+    for arm in &slice.arms {
+        let cell = |s: &&str| {
+            let Some(row) = slice.row(&arm.name, s, budget) else { return "-".into() };
+            let text = format!("{} (n={})", interval(&row.recovered, 2), row.recovered.n);
+            let worst = arm.worst_student.as_deref() == Some(*s);
+            if worst { format!("<strong>{text}</strong>") } else { text }
+        };
+        table.row(&arm.name, &students.iter().map(cell).collect::<Vec<_>>());
+    }
+    table.end(body);
+}
+
+fn arms(body: &mut String, slice: &Slice<'_>) {
+    let title = "What each arm takes, and what it costs honest users";
+    let costs = Costs::of(slice);
+    let mut table = Table::start(&titled(slice, title));
+    let mut heads =
+        vec!["arm", "layers", "n", "strongest recovers", "drop against none", "p (Holm)"];
+    heads.extend(["honest accuracy", "honest loss", "L1 mean / max"]);
+    heads.extend(costs.refused.then_some("refused"));
+    heads.extend(costs.waited.then_some("wait p95"));
+    table.heads(&heads);
+    for arm in &slice.arms {
+        let h = &arm.honest;
+        let max = h.distortion_max.map_or("-".into(), |m| format!("{m:.2}"));
+        let strongest = if arm.strongest.mean.is_some() { &arm.strongest } else { &arm.worst };
+        let mut cells = vec![
+            arm.stack.join(" > "),
+            strongest.n.to_string(),
+            interval(strongest, 3),
+            interval(&arm.drop, 3),
+            p_value(arm.p),
+            value(&h.accuracy, 3),
+            interval(&h.loss, 3),
+            format!("{} / {max}", value(&h.distortion_mean, 2)),
         ];
-        head(
-            body,
-            &format!("What each arm takes, and what it costs honest users {}", slice.name),
-            &heads,
-        );
-        for arm in &slice.arms {
-            let mut marks = arm.missing.join(", ");
-            if arm.single_strength {
-                marks.push_str(if marks.is_empty() { "one strength" } else { "; one strength" });
-            }
-            let h = &arm.honest;
-            cells(
-                body,
-                &[
-                    arm.name.clone(),
-                    arm.stack.join(" > "),
-                    interval(&arm.strongest, 3),
-                    interval(&arm.drop, 3),
-                    arm.p.map_or("-".into(), |p| format!("{p:.4}")),
-                    value(&h.accuracy, 3),
-                    value(&h.distortion_mean, 3),
-                    value(&h.refused, 3),
-                    h.wait_p95.mean.map_or("-".into(), wait),
-                    marks,
-                ],
-            );
+        cells.extend(costs.refused.then(|| value(&h.refused, 3)));
+        cells.extend(costs.waited.then(|| h.wait_p95.mean.map_or("-".into(), wait)));
+        let name = format!("{}{}", arm.name, marks(arm));
+        table.row(&name, &cells.iter().map(|c| escape(c)).collect::<Vec<_>>());
+    }
+    table.end(body);
+    if let Some(legend) = legend(slice) {
+        let _ = writeln!(body, "<p class=\"explain\">{legend}</p>");
+    }
+}
+
+fn references(body: &mut String, slice: &Slice<'_>) {
+    if slice.references.is_empty() {
+        return;
+    }
+    let mut table = Table::start(&titled(slice, "References"));
+    table.heads(&["reference", "model", "n", "accuracy", "agreement"]);
+    for r in &slice.references {
+        let n = r.accuracy.n.to_string();
+        let cells = [r.kin.clone(), n, interval(&r.accuracy, 3), interval(&r.agreement, 3)];
+        table.row(long_name(r.role), &cells.map(|c| escape(&c)));
+    }
+    if let Some(floor) = slice.floor.filter(|f| f.n > 0) {
+        let cells = [String::new(), floor.n.to_string(), interval(&floor, 3), "-".into()];
+        table.row("floor: best constant answer", &cells);
+    }
+    table.end(body);
+}
+
+fn rows(body: &mut String, summary: &Summary) {
+    body.push_str(
+        "<p class=\"tools\"><label for=\"filter\">Filter rows</label> \
+         <input id=\"filter\" type=\"search\" placeholder=\"arm, student or budget\"> \
+         <output id=\"shown\" for=\"filter\" aria-live=\"polite\"></output> \
+         <button id=\"download\" type=\"button\">Download CSV</button></p>\n",
+    );
+    let swept = summary.slices.iter().any(|s| !s.is_empty());
+    let timed = summary.rows.iter().any(|r| r.days.mean.is_some_and(|d| d > 0.0));
+    let mut table = Table::start("Every arm, student and budget, with 95 % intervals over seeds");
+    let mut heads = vec!["arm", "student", "budget", "n"];
+    heads.extend(swept.then_some("sweep"));
+    heads.extend(["recovered", "over public data", "accuracy", "agreement", "spent"]);
+    heads.extend(timed.then_some("days"));
+    table.heads(&heads);
+    for row in &summary.rows {
+        let lost = row.diverged;
+        let lost = if lost > 0 { format!(" ({lost} diverged)") } else { String::new() };
+        let mut cells =
+            vec![row.student.clone(), row.budget.to_string(), format!("{}{lost}", row.seeds)];
+        cells.extend(swept.then(|| row.slice.clone()));
+        cells.extend([
+            interval(&row.recovered, 3),
+            interval(&row.recovered_over_public, 3),
+            interval(&row.accuracy, 3),
+            interval(&row.agreement, 3),
+            value(&row.queries_spent, 0),
+        ]);
+        cells.extend(timed.then(|| value(&row.days, 2)));
+        table.row(&row.arm, &cells.iter().map(|c| escape(c)).collect::<Vec<_>>());
+    }
+    table.end(body);
+}
+
+fn titled(slice: &Slice<'_>, title: &str) -> String {
+    if slice.name.is_empty() { title.into() } else { format!("{title} ({})", slice.name) }
+}
+
+/// A table with a caption, sortable column heads and a head in each row.
+struct Table(String);
+
+impl Table {
+    fn start(caption: &str) -> Self {
+        let caption = escape(caption);
+        Self(format!(
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\
+             <table class=\"sortable\"><caption>{caption}</caption>\n"
+        ))
+    }
+
+    fn heads(&mut self, heads: &[&str]) {
+        self.0.push_str("<thead><tr>");
+        for head in heads {
+            let head = escape(head);
+            let _ =
+                write!(self.0, "<th scope=\"col\"><button type=\"button\">{head}</button></th>");
         }
+        self.0.push_str("</tr></thead><tbody>\n");
+    }
+
+    /// `cells` are HTML already.
+    fn row(&mut self, head: &str, cells: &[String]) {
+        let _ = write!(self.0, "<tr><th scope=\"row\">{}</th>", escape(head));
+        for cell in cells {
+            let _ = write!(self.0, "<td>{cell}</td>");
+        }
+        self.0.push_str("</tr>\n");
+    }
+
+    fn end(self, body: &mut String) {
+        body.push_str(&self.0);
         body.push_str("</tbody></table></div>\n");
     }
 }
 
-fn rows(body: &mut String, summary: &Summary) {
-    body.push_str("<p><label>Filter rows <input id=\"filter\" type=\"search\" placeholder=\"arm or student\"></label></p>\n");
-    let heads = [
-        "sweep",
-        "arm",
-        "student",
-        "budget",
-        "n",
-        "recovered",
-        "over public",
-        "accuracy",
-        "agreement",
-        "spent",
-        "days",
-    ];
-    head(body, "Every arm, student and budget, with 95 % intervals over seeds", &heads);
-    for row in &summary.rows {
-        cells(
-            body,
-            &[
-                row.slice.clone(),
-                row.arm.clone(),
-                row.student.clone(),
-                row.budget.to_string(),
-                row.seeds.to_string(),
-                interval(&row.recovered, 3),
-                interval(&row.recovered_over_public, 3),
-                interval(&row.accuracy, 3),
-                interval(&row.agreement, 3),
-                value(&row.queries_spent, 0),
-                value(&row.days, 2),
-            ],
-        );
-    }
-    body.push_str("</tbody></table></div>\n");
-}
-
-fn head(body: &mut String, caption: &str, heads: &[&str]) {
-    let _ = write!(
-        body,
-        "<div class=\"scroll\"><table class=\"sortable\"><caption>{}</caption><thead><tr>",
-        escape(caption.trim())
-    );
-    for h in heads {
-        let _ = write!(body, "<th scope=\"col\"><button type=\"button\">{h}</button></th>");
-    }
-    body.push_str("</tr></thead><tbody>\n");
-}
-
-fn cells(body: &mut String, cells: &[String]) {
-    body.push_str("<tr>");
-    for cell in cells {
-        let _ = write!(body, "<td>{}</td>", escape(cell));
-    }
-    body.push_str("</tr>\n");
-}
-
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::build::build;
+    use crate::report::synthetic::{example, records};
+
+    fn html(all: &[Record], name: &str) -> String {
+        let files = build(all, name, "retort report runs/x").unwrap().files;
+        String::from_utf8(files["report.html"].clone()).unwrap()
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing_outside_itself() {
+        let page = html(&example(), "example");
+        for word in [" src=", " href=", "url(", "@import", "fetch(", "http-equiv=\"refresh"] {
+            assert!(!page.contains(word), "{word}");
+        }
+        let outside = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!outside.contains("http://") && !outside.contains("https://"));
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_the_page() {
+        let bad = "</script><img onerror=x>'\"&";
+        let mut given = records(2, 2);
+        for r in &mut given {
+            r.student = bad.into();
+            r.config.insert("teacher.name".into(), bad.into());
+        }
+        let page = html(&given, bad);
+        assert!(!page.contains("<img"));
+        assert_eq!(page.matches("</script>").count(), 2);
+    }
+
+    #[test]
+    fn tables_have_captions_and_heads_and_figures_say_their_command() {
+        let page = html(&example(), "example");
+        assert_eq!(page.matches("<table").count(), page.matches("<caption>").count());
+        assert!(page.contains("<th scope=\"row\">mad-1.5</th>"));
+        assert_eq!(page.matches("<code>retort report runs/x</code></figcaption>").count(), 4);
+        assert!(page.len() < 1_000_000, "{} bytes, {} records", page.len(), example().len());
+    }
+
+    #[test]
+    fn equal_records_give_equal_pages() {
+        assert_eq!(html(&records(2, 2), "a"), html(&records(2, 2), "a"));
+    }
 }

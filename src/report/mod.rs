@@ -6,14 +6,17 @@ mod figure;
 mod gather;
 mod headline;
 mod html;
+mod markdown;
 mod notes;
 pub mod parquet;
+mod payload;
 pub mod records;
 mod rows;
 pub mod summary;
 #[cfg(test)]
 mod synthetic;
 pub mod table;
+pub mod tidy;
 
 pub use build::{Pages, build};
 pub use summary::Summary;

@@ -42,9 +42,12 @@ fn cells(summary: &Summary, notes: &mut Vec<String>) {
         summary.rows.iter().filter(|r| r.accuracy.why == Some(Why::SeedHadNoEffect)).collect();
     if let Some(first) = flat.first() {
         notes.push(format!(
-            "The seed had no effect in {} (first: arm {}, student {}, budget {}): no interval is drawn. \
-             Note that seed had no effect means nothing random depends on it.",
-            count(flat.len(), "row", "rows"), first.arm, first.student, first.budget
+            "The seed had no effect in {} (first: arm {}, student {}, budget {}): nothing \
+             random depends on it, so no interval is given.",
+            count(flat.len(), "row", "rows"),
+            first.arm,
+            first.student,
+            first.budget
         ));
     }
 }
@@ -55,12 +58,13 @@ fn arms(summary: &Summary, notes: &mut Vec<String>) {
         let at = if several { format!(" ({})", arm.slice) } else { String::new() };
         if !arm.complete {
             notes.push(format!(
-                "Arm {}{at} is incomplete: without {}, its worst case may be too low.",
+                "Arm {}{at} is incomplete: without the {}, its worst case may be too low.",
                 arm.name,
-                arm.missing.join(" and ")
+                arm.missing.join(" and the ")
             ));
         }
     }
+    other_students(summary, notes);
     let single: BTreeSet<&str> =
         summary.arms.iter().filter(|a| a.single_strength).map(|a| a.name.as_str()).collect();
     if !single.is_empty() {
@@ -69,6 +73,26 @@ fn arms(summary: &Summary, notes: &mut Vec<String>) {
              needs several strengths.",
             single.into_iter().collect::<Vec<_>>().join(", ")
         ));
+    }
+}
+
+/// A maximum over other students is not the same maximum.
+fn other_students(summary: &Summary, notes: &mut Vec<String>) {
+    for slice in summary.parts() {
+        let of = |arm: &str, budget: u64| -> BTreeSet<&str> {
+            let here = slice.rows.iter().filter(|r| r.arm == arm && r.budget == budget);
+            here.map(|r| r.student.as_str()).collect()
+        };
+        for arm in slice.arms.iter().filter(|a| a.name != "none") {
+            let (mine, none) = (of(&arm.name, arm.budget), of("none", arm.budget));
+            if !none.is_empty() && mine != none {
+                notes.push(format!(
+                    "Arm {} and `none` were asked by different students: their maxima are over different \
+                     candidates.",
+                    arm.name
+                ));
+            }
+        }
     }
 }
 

@@ -1,35 +1,61 @@
 "use strict";
-const csv = JSON.parse(document.getElementById("records").textContent);
-const button = document.getElementById("download");
-button.addEventListener("click", () => {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
-  link.download = button.dataset.name;
-  link.click();
-  URL.revokeObjectURL(link.href);
-});
-const tables = [...document.querySelectorAll("table.sortable")];
-document.getElementById("filter").addEventListener("input", (event) => {
-  const words = event.target.value.toLowerCase().split(/\s+/);
-  for (const row of tables[tables.length - 1].tBodies[0].rows) {
-    const text = row.textContent.toLowerCase();
-    row.hidden = !words.every((word) => text.includes(word));
+const element = document.getElementById("records");
+const data = JSON.parse(element.textContent);
+
+// The tidy table: one line per record and score, config leaves as columns.
+function tidy() {
+  const plain = (v) => (v === null || v === undefined ? "" : typeof v === "object" ? JSON.stringify(v) : String(v));
+  const quote = (v) => (/[",\r\n]/.test(v) ? '"' + v.replaceAll('"', '""') + '"' : v);
+  const config = [...data.config, ...data.same.map(([key]) => key)];
+  const head = ["cell", "role", "arm", "student", "budget", "seed", "metric", "value", "unit", "better"];
+  const lines = [[...head, ...config.map((key) => "cfg." + key)]];
+  for (const [cell, role, arm, student, budget, seed, scores, leaves] of data.records) {
+    data.metrics.forEach(([metric, unit, better], i) => {
+      if (scores[i] === 0) return;
+      const fixed = [cell, role, arm, student, budget, seed, metric, scores[i][0], unit, better];
+      lines.push([...fixed, ...leaves, ...data.same.map(([, value]) => value)]);
+    });
   }
+  return lines.map((line) => line.map((v) => quote(plain(v))).join(",")).join("\r\n") + "\r\n";
+}
+
+document.getElementById("download").addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.setAttribute("href", URL.createObjectURL(new Blob([tidy()], { type: "text/csv" })));
+  link.download = element.dataset.name.replace(/[^\w.-]+/g, "-") + "-records.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.getAttribute("href")), 1000);
 });
+
+const tables = [...document.querySelectorAll("table.sortable")];
+const long = tables[tables.length - 1].tBodies[0];
+const shown = document.getElementById("shown");
+document.getElementById("filter").addEventListener("input", (event) => {
+  const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const row of long.rows) {
+    const cells = [...row.cells].slice(0, 5).map((cell) => cell.textContent.toLowerCase());
+    row.hidden = !words.every((word) => cells.some((cell) => cell.includes(word)));
+    count += row.hidden ? 0 : 1;
+  }
+  shown.textContent = words.length ? `${count} of ${long.rows.length} rows` : "";
+});
+
+function order(a, b) {
+  const [x, y] = [parseFloat(a), parseFloat(b)];
+  if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
+  return Number.isNaN(x) ? a.localeCompare(b) : x - y;
+}
 for (const table of tables) {
-  [...table.tHead.rows[0].cells].forEach((head, column) => {
-    let up = false;
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
     head.firstChild.addEventListener("click", () => {
-      up = !up;
-      const rows = [...table.tBodies[0].rows];
-      const key = (row) => row.cells[column].textContent;
-      rows.sort((a, b) => {
-        const [x, y] = [parseFloat(key(a)), parseFloat(key(b))];
-        const order = isNaN(x) || isNaN(y) ? key(a).localeCompare(key(b)) : x - y;
-        return up ? order : -order;
-      });
-      table.tBodies[0].append(...rows);
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const key = (row) => row.cells[column].textContent;
+      const rows = [...table.tBodies[0].rows].sort((a, b) => order(key(a), key(b)) * (up ? 1 : -1));
+      table.tBodies[0].append(...rows);
     });
   });
 }

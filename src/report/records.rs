@@ -23,17 +23,6 @@ pub fn records_csv(records: &[Record]) -> Result<String> {
     String::from_utf8(out).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// The same without config columns: what a page carries.
-pub fn scores_csv(records: &[Record]) -> Result<String> {
-    let mut csv = csv::WriterBuilder::new().from_writer(Vec::new());
-    csv.write_record(COLUMNS).map_err(internal)?;
-    for (record, score) in rows(records) {
-        csv.write_record(fixed_fields(record, score)).map_err(internal)?;
-    }
-    let bytes = csv.into_inner().map_err(|e| Error::Internal(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| Error::Internal(e.to_string()))
-}
-
 /// [`records_csv`] into a writer.
 pub fn write_csv(records: &[Record], out: &mut dyn std::io::Write) -> Result<()> {
     let keys = config_keys(records);
@@ -50,9 +39,14 @@ pub fn write_csv(records: &[Record], out: &mut dyn std::io::Write) -> Result<()>
 
 /// Record x score, sorted by role, arm, student, budget, seed and cell; scores keep their order.
 pub(super) fn rows(records: &[Record]) -> impl Iterator<Item = (&Record, &Score)> {
+    sorted(records).into_iter().flat_map(|r| r.scores.iter().map(move |s| (r, s)))
+}
+
+/// Records by role, arm, student, budget, seed and cell.
+pub(super) fn sorted(records: &[Record]) -> Vec<&Record> {
     let mut sorted: Vec<&Record> = records.iter().collect();
     sorted.sort_by(|a, b| key(a).cmp(&key(b)));
-    sorted.into_iter().flat_map(|r| r.scores.iter().map(move |s| (r, s)))
+    sorted
 }
 
 fn key(r: &Record) -> (Role, &str, &str, u64, u64, &str) {

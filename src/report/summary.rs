@@ -25,6 +25,21 @@ pub enum Why {
     NoBaseline,
 }
 
+impl Why {
+    /// Its name in tidy tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::OneSeed => "one-seed",
+            Self::SeedHadNoEffect => "seed-had-no-effect",
+            Self::NoSpread => "no-spread",
+            Self::NotIdentified => "not-identified",
+            Self::TooFewSeeds => "too-few-seeds",
+            Self::NoBaseline => "no-baseline",
+        }
+    }
+}
+
 /// A number over seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {

@@ -3,18 +3,20 @@
 use std::fmt::Write as _;
 
 use super::Summary;
-use super::summary::{Arm, Estimate, Row, Slice, Why};
+use super::markdown::{grid, wrapped};
+use super::summary::{Arm, Estimate, Honest, Slice, Why};
+use super::tidy;
 use crate::experiment::record::Role;
 
 /// Form of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// Markdown.
+    /// Markdown, for people.
     #[default]
     Md,
-    /// Comma-separated, one row per arm, student, budget and score.
+    /// One row per estimate (RFC 4180).
     Csv,
-    /// The whole summary.
+    /// The same rows as an array of objects.
     Json,
 }
 
@@ -22,9 +24,17 @@ pub enum Format {
 pub fn render(summary: &Summary, format: Format) -> String {
     match format {
         Format::Md => markdown(summary),
-        Format::Csv => csv(summary),
-        Format::Json => serde_json::to_string_pretty(summary).unwrap_or_default(),
+        Format::Csv => csv(summary).expect("memory can be written and names are text"),
+        Format::Json => {
+            serde_json::to_string_pretty(&tidy::lines(summary)).expect("estimates are plain data")
+        }
     }
+}
+
+fn csv(summary: &Summary) -> Option<String> {
+    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
+    tidy::lines(summary).iter().try_for_each(|line| csv.serialize(line)).ok()?;
+    String::from_utf8(csv.into_inner().ok()?).ok()
 }
 
 fn markdown(summary: &Summary) -> String {
@@ -33,116 +43,178 @@ fn markdown(summary: &Summary) -> String {
         if !slice.name.is_empty() {
             let _ = writeln!(out, "## {}\n", slice.name);
         }
-        recovered(&mut out, &slice);
-        arms(&mut out, &slice);
+        if !slice.rows.is_empty() {
+            recovered(&mut out, &slice);
+            arms(&mut out, &slice);
+        }
         references(&mut out, &slice);
     }
-    let _ = writeln!(
-        out,
-        "recovered = (student - floor) / (undefended teacher - floor) on test accuracy; floor = best constant answer.\n\
-         [ ] are 95 % intervals over seeds. `*` marks the strongest student of a row. drop = what the arm takes from the\n\
-         strongest student against `none`, chosen on other seeds than it is scored on, paired by seed, p by Holm."
-    );
+    for paragraph in explanation(summary) {
+        wrapped(&mut out, &paragraph, "");
+        out.push('\n');
+    }
     for note in &summary.notes {
-        let _ = writeln!(out, "- {note}");
+        wrapped(&mut out, note, "- ");
+    }
+    out
+}
+
+/// What the numbers mean.
+pub(super) fn explanation(summary: &Summary) -> Vec<String> {
+    let mut out = vec![
+        "recovered = (student - floor) / (undefended teacher - floor) on test accuracy, as a ratio of \
+         seed means; floor = best constant answer. [ ] are 95 % intervals over n seeds."
+            .to_string(),
+        "strongest = what the strongest student recovers, chosen on other seeds than it is scored on; drop \
+         = the same under `none` minus here, paired by seed, p by Holm over the arms of a table."
+            .to_string(),
+    ];
+    for slice in summary.parts().filter(|s| !s.rows.is_empty()) {
+        let at = if slice.name.is_empty() { String::new() } else { format!(" of {}", slice.name) };
+        out.push(format!("Candidates for strongest{at}: {}.", slice.students().join(", ")));
     }
     out
 }
 
 fn recovered(out: &mut String, slice: &Slice<'_>) {
     let (students, Some(budget)) = (slice.students(), slice.budget()) else { return };
-    let seeds = slice.rows.iter().map(|r| r.seeds).max().unwrap_or(0);
-    let _ = writeln!(out, "### recovered at {budget} queries (n = {seeds} seeds)\n");
-    let mut rows = vec![
-        std::iter::once("arm".to_string())
-            .chain(students.iter().map(|s| (*s).to_string()))
-            .collect(),
-    ];
+    let _ = writeln!(out, "### recovered at {budget} queries, %\n");
+    let mut heads = vec!["arm".to_string(), "n".to_string()];
+    heads.extend(students.iter().map(|s| (*s).to_string()));
+    let mut rows = vec![heads];
     for arm in &slice.arms {
-        let mut cells = vec![arm.name.clone()];
-        for student in &students {
-            let star = arm.worst_student.as_deref() == Some(*student);
-            let cell = slice.row(&arm.name, student, budget);
-            let text = cell.map_or("-".into(), |r| interval(&r.recovered, 2));
-            cells.push(if star { format!("{text}*") } else { text });
+        let found: Vec<_> = students.iter().map(|s| slice.row(&arm.name, s, budget)).collect();
+        let most = found.iter().flatten().map(|r| r.recovered.n).max().unwrap_or(0);
+        let mut cells = vec![arm.name.clone(), most.to_string()];
+        for (student, row) in students.iter().zip(found) {
+            let mut cell = row.map_or("-".into(), |r| percent(&r.recovered));
+            if let Some(n) = row.map(|r| r.recovered.n).filter(|n| *n != most) {
+                let _ = write!(cell, " (n={n})");
+            }
+            if arm.worst_student.as_deref() == Some(*student) {
+                cell.push('*');
+            }
+            cells.push(cell);
         }
         rows.push(cells);
     }
     grid(out, &rows);
+    out.push_str("`*` the strongest student of a row: its worst case.\n\n");
 }
 
 fn arms(out: &mut String, slice: &Slice<'_>) {
-    let _ = writeln!(out, "### what each arm takes, and what it costs honest users\n");
-    let heads = [
-        "arm",
-        "strongest [95 %]",
-        "drop [95 %]",
-        "p",
-        "honest acc.",
-        "L1 mean/max",
-        "refused",
-        "wait p95",
-        "",
-    ];
-    let mut rows = vec![heads.map(String::from).to_vec()];
+    let _ = writeln!(out, "### what each arm takes, and what it costs honest users, %\n");
+    let Costs { refused, waited } = Costs::of(slice);
+    let mut heads = vec!["arm", "n", "strongest", "drop", "p", "honest acc.", "L1 mean / max"];
+    heads.extend(refused.then_some("refused"));
+    heads.extend(waited.then_some("wait p95"));
+    let mut rows = vec![heads.into_iter().map(String::from).collect::<Vec<_>>()];
     for arm in &slice.arms {
         let h = &arm.honest;
         let max = h.distortion_max.map_or("-".into(), |m| format!("{m:.2}"));
-        rows.push(vec![
-            arm.name.clone(),
-            interval(&arm.strongest, 2),
-            interval(&arm.drop, 2),
-            arm.p
-                .map_or("-".into(), |p| if p < 0.001 { "<.001".into() } else { format!("{p:.3}") }),
-            value(&h.accuracy, 3),
-            format!("{}/{max}", value(&h.distortion_mean, 2)),
-            value(&h.refused, 3),
-            h.wait_p95.mean.map_or("-".into(), wait),
-            marks(arm),
-        ]);
+        let mut cells = vec![
+            format!("{}{}", arm.name, marks(arm)),
+            arm.strongest.n.max(arm.worst.n).to_string(),
+            percent(if arm.strongest.mean.is_some() { &arm.strongest } else { &arm.worst }),
+            percent(&arm.drop),
+            p_value(arm.p),
+            h.accuracy.mean.map_or("-".into(), |m| fixed(100.0 * m, 1)),
+            format!("{} / {max}", value(&h.distortion_mean, 2)),
+        ];
+        cells.extend(refused.then(|| h.refused.mean.map_or("-".into(), |m| fixed(100.0 * m, 1))));
+        cells.extend(waited.then(|| h.wait_p95.mean.map_or("-".into(), wait)));
+        rows.push(cells);
     }
     grid(out, &rows);
+    if let Some(legend) = legend(slice) {
+        let _ = writeln!(out, "{legend}\n");
+    }
+}
+
+/// Which costs any arm has: a column of zeros says less than a sentence.
+pub(super) struct Costs {
+    pub refused: bool,
+    pub waited: bool,
+}
+
+impl Costs {
+    pub fn of(slice: &Slice<'_>) -> Self {
+        let any = |of: fn(&Honest) -> &Estimate| {
+            slice.arms.iter().any(|a| of(&a.honest).mean.is_some_and(|v| v > 0.0))
+        };
+        Self { refused: any(|h| &h.refused), waited: any(|h| &h.wait_p95) }
+    }
+}
+
+/// What the marks beside arms mean, and costs that nobody had.
+pub(super) fn legend(slice: &Slice<'_>) -> Option<String> {
+    let any = |test: fn(&Arm) -> bool| slice.arms.iter().any(|a| test(a));
+    let costs = Costs::of(slice);
+    let mut out = Vec::new();
+    if any(|a| !a.complete) {
+        out.push("† incomplete.");
+    }
+    if any(|a| a.single_strength) {
+        out.push("‡ not comparable (single strength).");
+    }
+    if !costs.refused && any(|a| a.honest.refused.mean.is_some()) {
+        out.push("No honest row was refused.");
+    }
+    if !costs.waited && any(|a| a.honest.wait_p95.mean.is_some()) {
+        out.push("The 95th percentile of honest waiting is 0 s.");
+    }
+    (!out.is_empty()).then(|| out.join(" "))
 }
 
 fn references(out: &mut String, slice: &Slice<'_>) {
-    let _ = writeln!(out, "### references\n");
-    let mut rows =
-        vec![["reference", "model", "accuracy [95 %]", "agreement"].map(String::from).to_vec()];
-    for reference in &slice.references {
-        let role = match reference.role {
-            Role::Teacher => "teacher",
-            Role::Insider => "insider: full access, no budget",
-            Role::Public => "public: true labels only",
-            Role::Untrained => "untrained",
-            Role::Student => "student",
-        };
+    if slice.references.is_empty() && slice.floor.is_none_or(|f| f.n == 0) {
+        return;
+    }
+    let _ = writeln!(out, "### references, %\n");
+    let heads = ["reference", "model", "n", "accuracy", "agreement"];
+    let mut rows = vec![heads.map(String::from).to_vec()];
+    let points = |e: &Estimate| scaled(e, 100.0, 1);
+    for r in &slice.references {
+        let n = r.accuracy.n.to_string();
         rows.push(vec![
-            role.into(),
-            reference.kin.clone(),
-            interval(&reference.accuracy, 3),
-            value(&reference.agreement, 3),
+            long_name(r.role).into(),
+            r.kin.clone(),
+            n,
+            points(&r.accuracy),
+            points(&r.agreement),
         ]);
     }
-    if let Some(floor) = &slice.floor {
-        rows.push(vec![
-            "floor: best constant answer".into(),
-            String::new(),
-            interval(floor, 3),
-            "-".into(),
-        ]);
+    if let Some(floor) = slice.floor.filter(|f| f.n > 0) {
+        let name = "floor: best constant answer";
+        let n = floor.n.to_string();
+        rows.push(vec![name.into(), String::new(), n, points(&floor), "-".into()]);
     }
     grid(out, &rows);
 }
 
-fn marks(arm: &Arm) -> String {
-    let mut marks = Vec::new();
-    if !arm.complete && arm.name != "none" {
-        marks.push("incomplete");
+pub(super) fn long_name(role: Role) -> &'static str {
+    match role {
+        Role::Teacher => "teacher, undefended",
+        Role::Insider => "insider: full answers, no budget",
+        Role::Public => "public: true labels only",
+        Role::Untrained => "untrained",
+        Role::Student => "student",
     }
-    if arm.single_strength {
-        marks.push("one strength");
+}
+
+/// Marks after an arm's name.
+pub(super) fn marks(arm: &Arm) -> &'static str {
+    match (!arm.complete, arm.single_strength) {
+        (true, true) => " †‡",
+        (true, false) => " †",
+        (false, true) => " ‡",
+        (false, false) => "",
     }
-    marks.join(", ")
+}
+
+/// `<.001`, `0.034`.
+pub(super) fn p_value(p: Option<f64>) -> String {
+    p.map_or("-".into(), |p| if p < 0.001 { "<.001".into() } else { format!("{p:.3}") })
 }
 
 /// Seconds as people say them.
@@ -155,83 +227,82 @@ pub(super) fn wait(seconds: f64) -> String {
 }
 
 pub(super) fn value(e: &Estimate, digits: usize) -> String {
-    e.mean.map_or("-".into(), |m| format!("{m:.digits$}"))
+    e.mean.map_or("-".into(), |m| fixed(m, digits))
 }
 
 /// `0.93 [0.91, 0.95]`; without an interval the value alone, or why there is none.
 pub(super) fn interval(e: &Estimate, digits: usize) -> String {
+    scaled(e, 1.0, digits)
+}
+
+fn percent(e: &Estimate) -> String {
+    scaled(e, 100.0, 0)
+}
+
+fn scaled(e: &Estimate, by: f64, digits: usize) -> String {
+    let f = |v: f64| fixed(by * v, digits);
     match (e.mean, e.interval) {
-        (Some(m), Some((low, high))) => format!("{m:.digits$} [{low:.digits$}, {high:.digits$}]"),
-        (Some(m), None) => format!("{m:.digits$}"),
-        (None, _) => match e.why {
-            Some(Why::NotIdentified) => "not identified".into(),
-            _ => "-".into(),
-        },
+        (Some(m), Some((low, high))) => format!("{} [{}, {}]", f(m), f(low), f(high)),
+        (Some(m), None) => f(m),
+        (None, _) if e.why == Some(Why::NotIdentified) => "not identified".into(),
+        (None, _) => "-".into(),
     }
 }
 
-/// A Markdown table with aligned columns.
-fn grid(out: &mut String, rows: &[Vec<String>]) {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for (i, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, w)| format!("{cell}{}", " ".repeat(w - cell.chars().count())))
-            .collect();
-        let _ = writeln!(out, "| {} |", cells.join(" | "));
-        if i == 0 {
-            let rule: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
-            let _ = writeln!(out, "| {} |", rule.join(" | "));
-        }
-    }
-    out.push('\n');
-}
-
-fn csv(summary: &Summary) -> String {
-    let mut out = String::from("slice,arm,student,budget,n,score,mean,low,high\n");
-    let number = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
-    for row in &summary.rows {
-        for (name, e) in scores(row) {
-            let (low, high) = e.interval.map_or((None, None), |(l, h)| (Some(l), Some(h)));
-            let _ = writeln!(
-                out,
-                "{},{},{},{},{},{name},{},{},{}",
-                quoted(&row.slice),
-                quoted(&row.arm),
-                quoted(&row.student),
-                row.budget,
-                e.n,
-                number(e.mean),
-                number(low),
-                number(high)
-            );
-        }
-    }
-    out
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.into()
+/// Fixed decimals, and no minus before a zero.
+fn fixed(v: f64, digits: usize) -> String {
+    let text = format!("{v:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.chars().all(|c| c == '0' || c == '.') => zero.to_string(),
+        _ => text,
     }
 }
 
-fn scores(row: &Row) -> [(&'static str, &Estimate); 10] {
-    [
-        ("recovered", &row.recovered),
-        ("recovered_over_public", &row.recovered_over_public),
-        ("accuracy", &row.accuracy),
-        ("agreement", &row.agreement),
-        ("agreement_gain", &row.agreement_gain),
-        ("queries_spent", &row.queries_spent),
-        ("days", &row.days),
-        ("honest_accuracy", &row.honest.accuracy),
-        ("distortion_l1_mean", &row.honest.distortion_mean),
-        ("honest_refused", &row.honest.refused),
-    ]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic::{example, records};
+
+    #[test]
+    fn a_typical_table_fits_in_110_columns_and_marks_the_worst_case() {
+        let text = render(&Summary::of(&example()), Format::Md);
+        assert!(text.lines().all(|l| l.chars().count() <= 110), "{text}");
+        let none = text.lines().find(|l| l.starts_with("| none")).unwrap();
+        assert!(none.contains("]*"), "{none}");
+        assert!(
+            text.contains("noise †‡") && text.contains("Candidates for strongest: random-soft")
+        );
+    }
+
+    #[test]
+    fn one_seed_shows_no_interval_and_says_so() {
+        let text = render(&Summary::of(&records(2, 1)), Format::Md);
+        assert!(!text.contains(", ]") && text.contains("One seed"));
+        assert!(!text.lines().any(|l| l.starts_with("| none") && l.contains('[')), "{text}");
+    }
+
+    #[test]
+    fn csv_and_json_hold_the_same_rows() {
+        let summary = Summary::of(&records(3, 3));
+        let text = render(&summary, Format::Csv);
+        let rows = csv::Reader::from_reader(text.as_bytes()).into_records().count();
+        let json: Vec<serde_json::Value> =
+            serde_json::from_str(&render(&summary, Format::Json)).unwrap();
+        assert_eq!(rows, json.len());
+        assert!(
+            text.starts_with("what,slice,arm,student,budget,metric,n,mean,low,high,p,note\r\n")
+        );
+    }
+
+    #[test]
+    fn a_zero_has_no_sign() {
+        assert_eq!(fixed(-0.004, 2), "0.00");
+        assert_eq!(fixed(-0.6, 1), "-0.6");
+    }
+
+    #[test]
+    fn no_records_give_a_table_that_says_nothing_false() {
+        let text = render(&Summary::of(&[]), Format::Md);
+        assert!(!text.contains("###"), "{text}");
+    }
 }

@@ -3,69 +3,79 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::super::summary::Slice;
-use super::{Drawn, failed};
+use super::super::summary::{Estimate, Slice, Why};
+use super::labels::Place;
+use super::{Area, Drawn, failed, width};
+use crate::error::Result;
 
-const CELL: (i32, i32) = (112, 34);
-const LEFT: i32 = 130;
-const TOP: i32 = 40;
+const ROW: i32 = 34;
+const TOP: i32 = 36;
+const FONT: i32 = 16;
 
 pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
     let (students, Some(budget)) = (slice.students(), slice.budget()) else { return Ok(None) };
-    let width = LEFT + CELL.0 * students.len() as i32 + 10;
-    let height = TOP + CELL.1 * slice.arms.len() as i32 + 10;
+    let longest = slice.arms.iter().map(|a| width(&a.name, FONT)).max().unwrap_or(0);
+    let left = longest + 24;
+    let column = students.iter().map(|s| width(s, FONT)).max().unwrap_or(0).max(84) + 14;
+    let wide = left + column * students.len() as i32 + 10;
+    let high = TOP + ROW * slice.arms.len() as i32 + 8;
     let mut svg = String::new();
     {
-        let root =
-            SVGBackend::with_string(&mut svg, (width as u32, height as u32)).into_drawing_area();
-        let middle = Pos::new(HPos::Center, VPos::Center);
-        let head = ("sans-serif", 13).into_font().color(&BLACK).pos(middle);
+        let root = SVGBackend::with_string(&mut svg, (wide as u32, high as u32));
+        let root = root.into_drawing_area();
         for (j, student) in students.iter().enumerate() {
-            let x = LEFT + CELL.0 * j as i32 + CELL.0 / 2;
-            root.draw(&Text::new((*student).to_string(), (x, TOP / 2), head.clone()))
-                .map_err(failed)?;
+            let x = left + column * j as i32 + column / 2;
+            write(&root, student, (x, TOP / 2), HPos::Center, &BLACK)?;
         }
         for (i, arm) in slice.arms.iter().enumerate() {
-            let y = TOP + CELL.1 * i as i32;
-            let left = ("sans-serif", 13)
-                .into_font()
-                .color(&BLACK)
-                .pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw(&Text::new(arm.name.clone(), (LEFT - 8, y + CELL.1 / 2), left))
-                .map_err(failed)?;
+            let y = TOP + ROW * i as i32;
+            write(&root, &arm.name, (left - 10, y + ROW / 2), HPos::Right, &BLACK)?;
             for (j, student) in students.iter().enumerate() {
-                let Some(value) =
-                    slice.row(&arm.name, student, budget).and_then(|r| r.recovered.mean)
-                else {
-                    continue;
-                };
-                let x = LEFT + CELL.0 * j as i32;
-                let corners = [(x + 1, y + 1), (x + CELL.0 - 1, y + CELL.1 - 1)];
-                let (fill, ink) = shade(value);
-                root.draw(&Rectangle::new(corners, fill.filled())).map_err(failed)?;
-                if arm.worst_student.as_deref() == Some(*student) {
-                    let frame = [(x + 2, y + 2), (x + CELL.0 - 2, y + CELL.1 - 2)];
-                    root.draw(&Rectangle::new(frame, RGBColor(213, 94, 0).stroke_width(3)))
-                        .map_err(failed)?;
-                }
-                let style = ("sans-serif", 13).into_font().color(&ink).pos(middle);
-                let place = (x + CELL.0 / 2, y + CELL.1 / 2);
-                root.draw(&Text::new(format!("{value:.2}"), place, style)).map_err(failed)?;
+                let x = left + column * j as i32;
+                let worst = arm.worst_student.as_deref() == Some(*student);
+                let value = slice.row(&arm.name, student, budget).map(|r| r.recovered);
+                cell(&root, value, worst, (x + 3, y + 3, x + column - 3, y + ROW - 3))?;
             }
         }
         root.present().map_err(failed)?;
     }
     let caption = format!(
-        "Recovered share at {budget} queries, defense by student; the strongest student against each defense is framed."
+        "Recovered share at {budget} queries, defense by student. The frame marks the strongest \
+         student against each defense: the number that counts."
     );
     Ok(Some(("heatmap", caption, svg)))
+}
+
+/// One cell; what is not known is said.
+fn cell(area: &Area<'_>, value: Option<Estimate>, worst: bool, at: Place) -> Result<()> {
+    let middle = ((at.0 + at.2) / 2, (at.1 + at.3) / 2);
+    let Some(mean) = value.and_then(|e| e.mean) else {
+        let unknown = value.is_some_and(|e| e.why == Some(Why::NotIdentified));
+        let text = if unknown { "not identified" } else { "–" };
+        return write(area, text, middle, HPos::Center, &BLACK);
+    };
+    let (fill, ink) = shade(mean);
+    let corners = [(at.0, at.1), (at.2, at.3)];
+    area.draw(&Rectangle::new(corners, fill.filled())).map_err(failed)?;
+    if worst {
+        let (a, b) = ((at.0 - 1, at.1 - 1), (at.2 + 1, at.3 + 1));
+        let outline = vec![a, (b.0, a.1), b, (a.0, b.1), a, (b.0, a.1)];
+        let frame = RGBColor(213, 94, 0).stroke_width(3);
+        area.draw(&PathElement::new(outline, frame)).map_err(failed)?;
+    }
+    write(area, &format!("{mean:.2}"), middle, HPos::Center, &ink)
+}
+
+fn write(area: &Area<'_>, text: &str, at: (i32, i32), side: HPos, ink: &RGBColor) -> Result<()> {
+    let style = ("sans-serif", FONT).into_font().color(ink).pos(Pos::new(side, VPos::Center));
+    area.draw(&Text::new(text.to_string(), at, style)).map_err(failed)
 }
 
 /// From pale to deep blue, and ink that can be read on it. Not quite black or white: those follow the
 /// page.
 fn shade(value: f64) -> (RGBColor, RGBColor) {
     let v = value.clamp(0.0, 1.0);
-    let mix = |from: f64, to: f64| (from + v * (to - from)).round() as u8;
-    let fill = RGBColor(mix(240.0, 8.0), mix(246.0, 69.0), mix(252.0, 128.0));
-    (fill, if v > 0.55 { RGBColor(250, 250, 250) } else { RGBColor(20, 20, 20) })
+    let mix = |from: f64, to: f64| libm::round(from + v * (to - from)) as u8;
+    let fill = RGBColor(mix(235.0, 8.0), mix(243.0, 69.0), mix(251.0, 128.0));
+    (fill, if v > 0.5 { RGBColor(250, 250, 250) } else { RGBColor(20, 20, 20) })
 }

@@ -2,8 +2,11 @@
 
 mod curves;
 mod heatmap;
+mod labels;
+mod legend;
 mod pareto;
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::Summary;
@@ -16,8 +19,18 @@ pub struct Figure {
     pub name: String,
     /// What to see, in a sentence or two.
     pub caption: String,
-    /// The picture.
+    /// The picture, in the colour of the text around it: for a page.
     pub svg: String,
+}
+
+impl Figure {
+    /// The picture on a white card: for a file, readable wherever it is shown.
+    pub fn card(&self) -> String {
+        let Some(end) = self.svg.find('>') else { return self.svg.clone() };
+        let (head, body) = self.svg.split_at(end);
+        let card = "<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#ffffff\"/>";
+        format!("{head} color=\"#1b1b1f\">{card}{}", &body[1..])
+    }
 }
 
 /// Colours that colour-blind readers can tell apart (Okabe and Ito 2008).
@@ -29,6 +42,14 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(120, 120, 120),
+];
+
+/// Inks of the reference lines: stand-ins that [`finish`] turns into the text colour and this dash.
+const DASHES: [(RGBColor, &str, &str); 4] = [
+    (RGBColor(1, 0, 0), "#010000", "none"),
+    (RGBColor(2, 0, 0), "#020000", "9 3"),
+    (RGBColor(3, 0, 0), "#030000", "5 4"),
+    (RGBColor(4, 0, 0), "#040000", "1.5 3"),
 ];
 
 fn colour(i: usize) -> RGBColor {
@@ -63,19 +84,81 @@ pub fn all(summary: &Summary) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// File stem, caption and raw picture.
 type Drawn = Result<Option<(&'static str, String, String)>>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn failed<E: std::fmt::Display>(e: E) -> Error {
     Error::Internal(format!("drawing: {e}"))
 }
 
-/// Black becomes the colour of the text around, so that one picture serves light and dark pages; a
-/// title says what it is to those who do not see it.
+/// Pixels that a text needs at most, at this font size: no font is there to ask, and SVG text is a
+/// fifth smaller than its nominal size.
+fn width(text: &str, size: i32) -> i32 {
+    text.chars().count() as i32 * size / 2
+}
+
+/// Student `i`'s mark: colour and shape differ, so that a grey print is readable too.
+fn mark(area: &Area<'_>, at: (i32, i32), i: usize) -> Result<()> {
+    let (x, y) = at;
+    let ink = colour(i).filled();
+    match i % 4 {
+        0 => area.draw(&Circle::new(at, 3, ink)),
+        1 => area.draw(&Rectangle::new([(x - 3, y - 3), (x + 3, y + 3)], ink)),
+        2 => area.draw(&Polygon::new(vec![(x - 4, y + 3), (x + 4, y + 3), (x, y - 4)], ink)),
+        _ => area.draw(&Polygon::new(vec![(x - 4, y), (x, y + 4), (x + 4, y), (x, y - 4)], ink)),
+    }
+    .map_err(failed)
+}
+
+/// Black and the inks become the colour of the text around, so that one picture serves light and dark
+/// pages; a title says what it is to those who do not see it.
 fn finish(svg: &str, caption: &str) -> String {
     let title = caption.replace('&', "&amp;").replace('<', "&lt;");
-    let svg = svg.replace("\"#000000\"", "\"currentColor\"");
+    let mut svg = svg.replace("\"#000000\"", "\"currentColor\"");
+    for (_, ink, dash) in DASHES {
+        let line = format!("stroke=\"currentColor\" stroke-dasharray=\"{dash}\"");
+        svg = svg.replace(&format!("stroke=\"{ink}\""), &line);
+    }
     let Some(end) = svg.find('>').filter(|_| svg.starts_with("<svg")) else { return svg };
-    let head = &svg[..end];
-    let body = &svg[end + 1..];
-    format!("{head} role=\"img\" style=\"max-width:100%;height:auto\"><title>{title}</title>{body}")
+    let (head, body) = svg.split_at(end);
+    let style = "style=\"max-width:100%;height:auto\"";
+    format!("{head} role=\"img\" {style}><title>{title}</title>{}", &body[1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::record::Role;
+    use crate::report::synthetic::{example, record, records};
+
+    #[test]
+    fn every_figure_has_a_title_real_text_and_no_black_that_a_dark_page_hides() {
+        let figures = all(&Summary::of(&example())).unwrap();
+        let names: Vec<&str> = figures.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["recovered-vs-budget", "accuracy-vs-budget", "heatmap", "pareto"]);
+        for Figure { name, svg, .. } in &figures {
+            assert!(svg.contains("role=\"img\"") && svg.contains("<title>"));
+            assert!(svg.contains(if name.starts_with("accuracy") { "teacher" } else { "mad-1.5" }));
+            assert!(!svg.contains("\"#000000\""));
+            assert!(DASHES.iter().all(|(_, ink, _)| !svg.contains(ink)));
+            assert!(svg.len() < 100_000, "{name} has {} bytes", svg.len());
+        }
+        assert!(figures[0].card().contains("fill=\"#ffffff\""));
+    }
+
+    #[test]
+    fn names_from_a_config_cannot_leave_the_picture() {
+        let scores = [("accuracy", 0.6), ("teacher_accuracy", 0.9), ("floor_accuracy", 0.1)];
+        let given = [record(Role::Student, "none", "<script>&\"", "k", 10, 0, &scores)];
+        for figure in all(&Summary::of(&given)).unwrap() {
+            assert!(!figure.svg.contains("<script"));
+        }
+    }
+
+    #[test]
+    fn one_seed_one_budget_and_no_records_can_be_drawn() {
+        assert!(!all(&Summary::of(&records(1, 1))).unwrap().is_empty());
+        assert!(all(&Summary::of(&[])).unwrap().is_empty());
+    }
 }

@@ -1,0 +1,152 @@
+//! A summary as long rows: one per estimate, for pandas, polars and R.
+
+use serde::Serialize;
+
+use super::records::role;
+use super::summary::{Arm, Estimate, Honest, Reference, Row, Summary};
+
+/// One estimate and what it is about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Line<'a> {
+    /// `cell`: an arm, student and budget. `arm`: an arm at its largest budget, over its students.
+    /// Else a reference: `teacher`, `insider`, `public`, `untrained`, `floor`.
+    pub what: &'static str,
+    pub slice: &'a str,
+    pub arm: &'a str,
+    /// Student; for references the kin.
+    pub student: &'a str,
+    pub budget: Option<u64>,
+    pub metric: &'static str,
+    pub n: usize,
+    pub mean: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// Holm-adjusted p; only of `drop`.
+    pub p: Option<f64>,
+    /// Why there is no interval or value, or what an arm lacks.
+    pub note: String,
+}
+
+/// All estimates: cells, arms, references, floors.
+pub fn lines(summary: &Summary) -> Vec<Line<'_>> {
+    let mut out = Vec::new();
+    summary.rows.iter().for_each(|r| cell(&mut out, r));
+    summary.arms.iter().for_each(|a| arm(&mut out, a));
+    summary.references.iter().for_each(|r| reference(&mut out, r));
+    for (slice, floor) in &summary.floors {
+        out.push(Line { what: "floor", slice, metric: "accuracy", ..line(floor) });
+    }
+    out
+}
+
+fn cell<'a>(out: &mut Vec<Line<'a>>, r: &'a Row) {
+    let scores = [
+        ("recovered", r.recovered),
+        ("recovered_over_public", r.recovered_over_public),
+        ("accuracy", r.accuracy),
+        ("agreement", r.agreement),
+        ("agreement_gain", r.agreement_gain),
+        ("queries_spent", r.queries_spent),
+        ("days", r.days),
+    ];
+    let diverged = if r.diverged > 0 { format!("diverged: {}", r.diverged) } else { String::new() };
+    for (metric, e) in scores.into_iter().chain(honest(&r.honest, r.seeds)) {
+        let mut line = Line {
+            what: "cell",
+            slice: &r.slice,
+            arm: &r.arm,
+            student: &r.student,
+            budget: Some(r.budget),
+            metric,
+            ..line(&e)
+        };
+        add(&mut line.note, &diverged);
+        out.push(line);
+    }
+}
+
+fn arm<'a>(out: &mut Vec<Line<'a>>, a: &'a Arm) {
+    let mut marks = String::new();
+    if !a.complete {
+        add(&mut marks, &format!("incomplete: no {}", a.missing.join(", no ")));
+    }
+    if a.single_strength {
+        add(&mut marks, "not comparable: single strength");
+    }
+    let scores =
+        [("worst_recovered", a.worst), ("strongest_recovered", a.strongest), ("drop", a.drop)];
+    for (metric, e) in scores.into_iter().chain(honest(&a.honest, a.honest.accuracy.n)) {
+        let mut line = Line {
+            what: "arm",
+            slice: &a.slice,
+            arm: &a.name,
+            budget: Some(a.budget),
+            metric,
+            ..line(&e)
+        };
+        match metric {
+            "worst_recovered" => line.student = a.worst_student.as_deref().unwrap_or_default(),
+            "drop" => line.p = a.p,
+            _ => {}
+        }
+        add(&mut line.note, &marks);
+        out.push(line);
+    }
+}
+
+fn reference<'a>(out: &mut Vec<Line<'a>>, r: &'a Reference) {
+    for (metric, e) in [("accuracy", r.accuracy), ("agreement", r.agreement)] {
+        if e.n > 0 {
+            let what = role(r.role);
+            out.push(Line { what, slice: &r.slice, student: &r.kin, metric, ..line(&e) });
+        }
+    }
+}
+
+/// The honest side; the largest distortion is a maximum over `seeds`, not a mean.
+fn honest(h: &Honest, seeds: usize) -> Vec<(&'static str, Estimate)> {
+    let max = Estimate { n: seeds, mean: h.distortion_max, interval: None, why: None };
+    vec![
+        ("honest_accuracy", h.accuracy),
+        ("honest_loss", h.loss),
+        ("distortion_l1_mean", h.distortion_mean),
+        ("distortion_l1_max", max),
+        ("honest_refused", h.refused),
+        ("honest_wait_p95", h.wait_p95),
+    ]
+}
+
+fn line(e: &Estimate) -> Line<'static> {
+    Line {
+        n: e.n,
+        mean: e.mean,
+        low: e.interval.map(|i| i.0),
+        high: e.interval.map(|i| i.1),
+        note: e.why.map(|w| w.name().to_string()).unwrap_or_default(),
+        ..Line::default()
+    }
+}
+
+fn add(note: &mut String, more: &str) {
+    if !note.is_empty() && !more.is_empty() {
+        note.push_str("; ");
+    }
+    note.push_str(more);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic::example;
+
+    #[test]
+    fn cells_arms_and_references_are_all_there() {
+        let summary = Summary::of(&example());
+        let lines = lines(&summary);
+        let count = |what: &str| lines.iter().filter(|l| l.what == what).count();
+        assert_eq!((count("cell"), count("arm")), (160 * 13, 8 * 9));
+        assert_eq!((count("teacher"), count("insider"), count("floor")), (1, 4, 1));
+        let drop = lines.iter().find(|l| l.arm == "noise" && l.metric == "drop").unwrap();
+        assert!(drop.p.is_some() && drop.note.starts_with("incomplete: no counter"));
+    }
+}
