@@ -54,7 +54,7 @@ pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
         Format::Csv => {
             put("index,cell,variant,role,arm,student,budget,seed");
             for (i, c) in plan.cells.iter().enumerate() {
-                let role = role_name(c.role);
+                let role = c.role.name();
                 put(&format!(
                     "{i},{},{},{role},{},{},{},{}",
                     c.id, c.variant, c.arm, c.student, c.budget, c.seed
@@ -86,7 +86,7 @@ fn summary(plan: &Plan) -> String {
             })
             .sum();
         all_steps += steps;
-        let _ = writeln!(text, "| {} | {} | {queries} | {steps} |", role_name(role), cells.len());
+        let _ = writeln!(text, "| {} | {} | {queries} | {steps} |", role.name(), cells.len());
     }
     let _ = writeln!(
         text,
@@ -94,14 +94,4 @@ fn summary(plan: &Plan) -> String {
         plan.cells.len()
     );
     text
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Teacher => "teacher",
-        Role::Untrained => "untrained",
-        Role::Public => "public",
-        Role::Insider => "insider",
-        Role::Student => "student",
-    }
 }

@@ -98,18 +98,18 @@ fn from_source(source: Source, common: &Common) -> Result<Loaded> {
     }
     let mut warnings = Vec::new();
     let rim = rim(&base, common, &mut warnings)?;
-    let mut data = Vec::new();
+    let (mut data, mut outside) = (Vec::new(), Vec::new());
     for (variant, point) in &variants {
         let set = world::load_data(&variant.spec, &rim).map_err(|e| point.locate(e))?;
         let card =
             Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
         plan::check_fit(&variant.spec, card, set.shape).map_err(|e| point.locate(e))?;
+        outside.push(world::identity(&variant.spec, &set).map_err(|e| point.locate(e))?);
         data.push(set);
     }
-    let hashes: Vec<String> = data.iter().map(|d| d.hash.clone()).collect();
     let name = base.name.clone();
     let variants = variants.into_iter().map(|(v, _)| v).collect();
-    let plan = Plan::of(variants, &hashes).map_err(|e| source.locate(e))?;
+    let plan = Plan::of(variants, &outside).map_err(|e| source.locate(e))?;
     Ok(Loaded { name, resolved: config::resolved(&base), plan, data, rim, warnings })
 }
 

@@ -72,14 +72,7 @@ impl Defense for ReverseSigmoid {
     }
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        let mut clean = Vec::new();
-        rows::change_probs(batch, next, |_, mut row| {
-            clean.clear();
-            clean.extend(row.iter());
-            if let Some(out) = row.as_slice_mut() {
-                self.row(&clean, out);
-            }
-        })
+        rows::map_probs(batch, next, |clean, out| self.row(clean, out))
     }
 }
 

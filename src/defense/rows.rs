@@ -28,6 +28,20 @@ pub fn change_probs(
     Ok(reply)
 }
 
+/// The same for a layer that is a function of a clean row: `map(clean, out)`.
+pub fn map_probs(
+    batch: &Batch,
+    next: &mut Next<'_>,
+    map: impl Fn(&[f64], &mut [f64]),
+) -> Result<Reply> {
+    let mut clean = Vec::new();
+    change_probs(batch, next, |_, mut row| {
+        clean.clear();
+        clean.extend(row.iter());
+        map(&clean, row.as_slice_mut().expect("rows of a fresh array are contiguous"));
+    })
+}
+
 /// Refuses a place in a stack where anything but probabilities arrives.
 pub fn needs_probs(kind: &str, card: Card) -> Result<Card> {
     if card.answers == AnswerKind::Probs {

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 
 use ndarray::{Array2, Axis};
 
+use super::world::Traffic;
 use crate::error::Result;
 use crate::gateway::Door;
 use crate::oracle::{AccountId, Answers, Batch, Denial, Outcome, Tick};
@@ -17,16 +18,13 @@ pub struct Request {
     pub account: usize,
     /// When it is first asked.
     pub at: Tick,
-    /// Row of [`Crowd::new`]'s inputs.
+    /// Row of the traffic's inputs.
     pub row: usize,
 }
 
 /// Honest users and what became of their requests.
-pub struct Crowd {
-    inputs: Array2<f32>,
-    truth: Vec<usize>,
-    clean: Array2<f64>,
-    requests: Vec<Request>,
+pub struct Crowd<'a> {
+    traffic: &'a Traffic,
     accounts: Vec<AccountId>,
     /// (time, request), earliest first; ties by request number.
     waiting: BinaryHeap<Reverse<(Tick, usize)>>,
@@ -66,30 +64,12 @@ pub struct CrowdReport {
     pub wait_p95: Option<f64>,
 }
 
-impl Crowd {
-    /// `inputs` `[n, d]` with true classes `truth` and undefended answers `clean` `[n, classes]`.
+impl<'a> Crowd<'a> {
     /// `accounts[i]` is the gateway's account of honest user i; asking ends at `until`.
-    pub fn new(
-        inputs: Array2<f32>,
-        truth: Vec<usize>,
-        clean: Array2<f64>,
-        requests: Vec<Request>,
-        accounts: Vec<AccountId>,
-        singly: bool,
-        until: Tick,
-    ) -> Self {
-        let waiting = requests.iter().enumerate().map(|(i, r)| Reverse((r.at, i))).collect();
-        Self {
-            inputs,
-            truth,
-            clean,
-            requests,
-            accounts,
-            waiting,
-            singly,
-            until,
-            tally: Tally::default(),
-        }
+    pub fn new(traffic: &'a Traffic, accounts: Vec<AccountId>, singly: bool, until: Tick) -> Self {
+        let requests = traffic.requests.iter().enumerate();
+        let waiting = requests.map(|(i, r)| Reverse((r.at, i))).collect();
+        Self { traffic, accounts, waiting, singly, until, tally: Tally::default() }
     }
 
     /// Asks everything due at or before `now`.
@@ -122,21 +102,22 @@ impl Crowd {
     }
 
     fn ask(&mut self, due: &[(Tick, usize)], door: &mut dyn Door) -> Result<()> {
-        let rows: Vec<usize> = due.iter().map(|&(_, i)| self.requests[i].row).collect();
+        let rows: Vec<usize> = due.iter().map(|&(_, i)| self.traffic.requests[i].row).collect();
         let mut batch =
-            Batch::classify(AccountId(0), Tick::ZERO, self.inputs.select(Axis(0), &rows));
+            Batch::classify(AccountId(0), Tick::ZERO, self.traffic.inputs.select(Axis(0), &rows));
         batch.at = due.iter().map(|&(at, _)| at).collect();
-        batch.account = due.iter().map(|&(_, i)| self.accounts[self.requests[i].account]).collect();
+        batch.account =
+            due.iter().map(|&(_, i)| self.accounts[self.traffic.requests[i].account]).collect();
         let reply = door.ask(&batch)?;
         let top1 = reply.answers.top1();
         for (&(at, request), (&row, outcome)) in due.iter().zip(rows.iter().zip(&reply.outcomes)) {
             match *outcome {
                 Outcome::Answered(i) => {
-                    let wait = at.0 - self.requests[request].at.0;
+                    let wait = at.0 - self.traffic.requests[request].at.0;
                     self.answered(
                         row,
                         top1[i],
-                        reading_l1(&reply.answers, i, &self.clean, row),
+                        reading_l1(&reply.answers, i, &self.traffic.clean, row),
                         wait,
                     );
                 }
@@ -154,9 +135,9 @@ impl Crowd {
     fn answered(&mut self, row: usize, top1: usize, l1: f64, wait_us: u64) {
         let tally = &mut self.tally;
         tally.answered += 1;
-        tally.right += u64::from(top1 == self.truth[row]);
-        let clean = crate::oracle::argmax(self.clean.row(row));
-        tally.teacher_right += u64::from(clean == self.truth[row]);
+        tally.right += u64::from(top1 == self.traffic.truth[row]);
+        let clean = crate::oracle::argmax(self.traffic.clean.row(row));
+        tally.teacher_right += u64::from(clean == self.traffic.truth[row]);
         tally.waits_us.push(wait_us);
         tally.l1_sum += l1;
         tally.l1_max = tally.l1_max.max(l1);
@@ -166,7 +147,7 @@ impl Crowd {
     pub fn report(&self) -> CrowdReport {
         let t = &self.tally;
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        let asked = self.requests.len() as u64;
+        let asked = self.traffic.requests.len() as u64;
         CrowdReport {
             asked,
             accuracy: share(t.right, t.answered),

@@ -8,7 +8,7 @@ use super::world::Ground;
 use crate::error::Result;
 use crate::metric::{self, Score};
 use crate::model::Model;
-use crate::oracle::argmax;
+use crate::oracle::top1;
 
 /// A model's answers on the test inputs beside the truth.
 pub struct Judged<'a> {
@@ -127,8 +127,4 @@ fn transfer(model: &Model, ground: &Ground, spec: &Spec) -> Result<Option<f64>> 
     let after = ground.clean_top1(&moved)?;
     let fooled = after.iter().zip(&labels).filter(|(a, b)| a != b).count();
     Ok(Some(fooled as f64 / labels.len() as f64))
-}
-
-fn top1(probs: &Array2<f64>) -> Vec<usize> {
-    probs.rows().into_iter().map(|r| argmax(r.iter())).collect()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::config;
 use super::record::{Role, VERSION};
-use super::spec::{ArmSpec, Spec, Transport};
+use super::spec::{ArmSpec, Spec};
 use crate::defense::{Counter, DefenseSpec};
 use crate::error::{Error, Result};
 use crate::model::{Arch, InputShape};
@@ -56,27 +56,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans `variants` over data sets of these content hashes (one a variant).
-    pub fn of(variants: Vec<Variant>, data_hashes: &[String]) -> Result<Self> {
+    /// Plans `variants` over what lies outside their specs: one hash of data and teacher file each.
+    pub fn of(variants: Vec<Variant>, outside: &[String]) -> Result<Self> {
         let mut cells = Vec::new();
         for (v, variant) in variants.iter().enumerate() {
             let spec = &variant.spec;
             for seed in spec.seeds.values() {
-                push(
-                    &mut cells,
-                    v,
-                    variant,
-                    &data_hashes[v],
-                    Role::Teacher,
-                    "none",
-                    None,
-                    0,
-                    seed,
-                )?;
+                push(&mut cells, v, variant, &outside[v], Role::Teacher, "none", None, 0, seed)?;
             }
             let mut kin = Vec::new();
             for student in &spec.student {
-                let name = kin_of(spec, student);
+                let name = kin_of(student);
                 if kin.contains(&name) {
                     continue;
                 }
@@ -87,7 +77,7 @@ impl Plan {
                             &mut cells,
                             v,
                             variant,
-                            &data_hashes[v],
+                            &outside[v],
                             role,
                             "none",
                             Some(student),
@@ -105,7 +95,7 @@ impl Plan {
                                 &mut cells,
                                 v,
                                 variant,
-                                &data_hashes[v],
+                                &outside[v],
                                 Role::Student,
                                 &arm.name,
                                 Some(student),
@@ -152,7 +142,7 @@ fn push(
     cells: &mut Vec<Cell>,
     variant: usize,
     point: &Variant,
-    data_hash: &str,
+    outside: &str,
     role: Role,
     arm: &str,
     student: Option<&StudentSpec>,
@@ -169,7 +159,7 @@ fn push(
         seed,
     };
     let config = cell_config(&point.spec, &cell)?;
-    let identity = json!([VERSION, BUILD_ID, data_hash, role, seed, config, point.label]);
+    let identity = json!([VERSION, BUILD_ID, outside, role, seed, config, point.label]);
     cell.id = short_hash(&identity.to_string());
     cells.push(cell);
     Ok(())
@@ -180,7 +170,7 @@ pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let mut teacher = serde_json::to_value(&spec.teacher).map_err(internal)?;
     if let Value::Object(map) = &mut teacher {
-        map.remove("path"); // paths are no part of an identity: content hashes are
+        map.remove("path"); // a path is no part of an identity: `world::identity` has the content
         if map.get("dataset").is_some_and(Value::is_object) {
             map.insert("dataset".into(), "files".into());
         }
@@ -241,7 +231,7 @@ pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
 }
 
 /// Students of the same architecture share references: the training rule is the spec's own.
-pub fn kin_of(_spec: &Spec, student: &StudentSpec) -> String {
+pub fn kin_of(student: &StudentSpec) -> String {
     arch_label(&student.model)
 }
 
@@ -285,10 +275,7 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
         }
     }
     for (s, student) in spec.student.iter().enumerate() {
-        student
-            .model
-            .check(shape, classes)
-            .map_err(|e| e.under(&format!("student[{s}]")))?;
+        student.model.check(shape, classes).map_err(|e| e.under(&format!("student[{s}]")))?;
     }
     spec.teacher.model.check(shape, classes).map_err(|e| e.under("teacher"))
 }
@@ -352,11 +339,6 @@ pub fn accounts_of(student: &StudentSpec, stack: &[DefenseSpec]) -> usize {
 /// Names of an arm's layers with their parameters.
 pub fn stack_labels(arm: &ArmSpec) -> Vec<String> {
     arm.stack.iter().map(DefenseSpec::label).collect()
-}
-
-/// True if students ask through a socket.
-pub fn over_http(spec: &Spec) -> bool {
-    spec.transport == Transport::Http
 }
 
 /// 16 hex digits of a blake3 hash.

@@ -26,6 +26,19 @@ pub enum Role {
     Student,
 }
 
+impl Role {
+    /// Its name in files and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::Untrained => "untrained",
+            Self::Public => "public",
+            Self::Insider => "insider",
+            Self::Student => "student",
+        }
+    }
+}
+
 /// Why asking ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Axis, concatenate};
 
-use super::honest::{Crowd, CrowdReport, Request};
+use super::honest::{Crowd, CrowdReport};
 use super::measure::{self, Judged};
 use super::plan::{self, Cell};
 use super::record::{AccountTotals, Record, Role, StageDistortion, Stop, VERSION};
@@ -22,7 +22,6 @@ use crate::metric::Score;
 use crate::model::{Lesson, Loss, Model, Targets, fit};
 use crate::oracle::{AccountId, Tick};
 use crate::seed::Seed;
-use crate::student::honest::Population;
 use crate::student::{Learned, Simulator, Standard, Student, StudentSpec, View};
 
 /// Computes `cell`.
@@ -70,10 +69,10 @@ fn blank(cell: &Cell, variant: &str, spec: &Spec) -> Result<Record> {
         arm: cell.arm.clone(),
         student: match student {
             Some(s) if asks => s.name.clone(),
-            Some(s) => plan::kin_of(spec, s),
+            Some(s) => plan::kin_of(s),
             None => String::new(),
         },
-        kin: student.map(|s| plan::kin_of(spec, s)).unwrap_or_default(),
+        kin: student.map(plan::kin_of).unwrap_or_default(),
         budget: cell.budget,
         seed: cell.seed,
         label_only: asks && student.is_some_and(StudentSpec::label_only),
@@ -161,7 +160,8 @@ fn student_cell(
         shape: data.shape,
         range: data.range,
     };
-    let mut crowd = gather_crowd(spec, ground, root.child("traffic"), &accounts.honest, singly)?;
+    let until = Tick::days(spec.horizon_days());
+    let mut crowd = Crowd::new(&ground.traffic, accounts.honest, singly, until);
     let terms = Terms {
         accounts: accounts.student,
         queries: cell.budget,
@@ -234,28 +234,6 @@ fn simulator(stack: &[DefenseSpec]) -> Option<Simulator> {
             step(&row, out);
         }
     }))
-}
-
-fn gather_crowd(
-    spec: &Spec,
-    ground: &Ground,
-    seed: Seed,
-    accounts: &[AccountId],
-    singly: bool,
-) -> Result<Crowd> {
-    let days = spec.horizon_days();
-    let arrivals = Population::draw(&ground.traffic, accounts.len(), days, seed);
-    let d = ground.traffic.ncols();
-    let mut inputs = Array2::zeros((arrivals.len(), d));
-    let mut truth = Vec::with_capacity(arrivals.len());
-    let mut requests = Vec::with_capacity(arrivals.len());
-    for (i, a) in arrivals.iter().enumerate() {
-        inputs.row_mut(i).assign(&a.input);
-        truth.push(ground.traffic_labels[a.source]);
-        requests.push(Request { account: a.account, at: a.at, row: i });
-    }
-    let clean = ground.clean(&inputs)?;
-    Ok(Crowd::new(inputs, truth, clean, requests, accounts.to_vec(), singly, Tick::days(days)))
 }
 
 fn fill(

@@ -53,7 +53,7 @@ pub fn hold(
     student: &mut dyn Student,
     view: &mut View<'_>,
     terms: &Terms,
-    crowd: &mut Crowd,
+    crowd: &mut Crowd<'_>,
 ) -> Result<Session> {
     let mut clock = Clock {
         door,
@@ -93,7 +93,7 @@ pub fn hold(
 
 impl Clock<'_> {
     /// Asks every row, waiting where a limit says so, and returns one reply in the order of `rows`.
-    fn ask(&mut self, rows: &Array2<f32>, crowd: &mut Crowd) -> Result<Reply> {
+    fn ask(&mut self, rows: &Array2<f32>, crowd: &mut Crowd<'_>) -> Result<Reply> {
         let mut gathered = Gathered::new(rows.nrows());
         let mut queues = self.deal(rows.nrows());
         let mut first = true;

@@ -415,7 +415,6 @@ impl Spec {
     }
 }
 
-
 fn check_name(key: &str, name: &str) -> Result<()> {
     let ok = !name.is_empty()
         && name.len() <= 64

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Axis};
 
+use super::honest::Request;
 use super::spec::{Spec, TeacherKind};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -13,8 +14,9 @@ use crate::model::{Cache, Device, Lesson, Loss, Model, Targets, fit};
 use crate::oracle::http::HttpOracle;
 use crate::oracle::table::Table;
 use crate::oracle::teacher::Teacher;
-use crate::oracle::{Answers, Batch, Oracle, argmax};
+use crate::oracle::{Answers, Batch, Oracle, top1};
 use crate::seed::{Seed, uniform};
+use crate::student::{RecoverySpec, honest};
 use crate::{metric, oracle};
 
 /// Outside things a run needs: folders and the device. Nothing here reaches a record.
@@ -55,10 +57,20 @@ pub struct Ground {
     pub public_labels: Vec<usize>,
     /// Valid feature values.
     pub range: (f32, f32),
-    /// Traffic rows and labels.
-    pub traffic: Array2<f32>,
-    /// `[t]`
-    pub traffic_labels: Vec<usize>,
+    /// What honest users ask.
+    pub traffic: Traffic,
+}
+
+/// Honest requests of a seed: the same for every arm, student and budget.
+pub struct Traffic {
+    /// `[t, d]` what is asked.
+    pub inputs: Array2<f32>,
+    /// `[t]` true classes.
+    pub truth: Vec<usize>,
+    /// `[t, classes]` undefended answers.
+    pub clean: Array2<f64>,
+    /// Who asks which row, and when.
+    pub requests: Vec<Request>,
 }
 
 /// Inputs on which students are measured, and the undefended teacher's answers there.
@@ -97,7 +109,41 @@ pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Dataset> {
             ));
         }
     }
+    if spec.teacher.kind == TeacherKind::Answers {
+        check_table(spec)?;
+    }
     Ok(data)
+}
+
+/// Hash of what a spec only points at: the rows, and the teacher's file where there is one. Part of
+/// every cell's id, so that another file under the same name is another cell.
+pub fn identity(spec: &Spec, data: &Dataset) -> Result<String> {
+    let Some(path) = &spec.teacher.path else { return Ok(data.hash.clone()) };
+    let bytes = std::fs::read(path).map_err(|e| {
+        Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
+    })?;
+    Ok(super::plan::short_hash(&format!("{} {}", data.hash, blake3::hash(&bytes).to_hex())))
+}
+
+/// A table of answers knows the rows of its data set and no others: whoever makes up inputs is refused.
+fn check_table(spec: &Spec) -> Result<()> {
+    for (i, student) in spec.student.iter().enumerate() {
+        let arms = spec.arms();
+        let jitters = arms.iter().any(|arm| {
+            matches!(
+                super::plan::resolved_recovery(student, &arm.stack),
+                RecoverySpec::Jitter { .. }
+            )
+        });
+        if student.strategy.makes_inputs() || jitters {
+            return Err(Error::config(
+                format!("student[{i}]"),
+                format!("`{}`, who asks inputs of its own making", student.name),
+                "students that ask rows of the data set: a table of answers knows no others",
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Ground {
@@ -109,6 +155,8 @@ impl Ground {
         let rows = |index: &[usize]| data.inputs.select(Axis(0), index);
         let labels = |index: &[usize]| index.iter().map(|&i| data.labels[i]).collect::<Vec<_>>();
         let truth = Truth::measure(spec, data, &split, &source, root.child("measure"))?;
+        let (asked, known) = (rows(&split.traffic), labels(&split.traffic));
+        let traffic = Traffic::draw(spec, &asked, &known, &source, root.child("traffic"))?;
         Ok(Self {
             seed,
             source,
@@ -116,8 +164,7 @@ impl Ground {
             pool: rows(&split.pool),
             public: rows(&split.public),
             public_labels: labels(&split.public),
-            traffic: rows(&split.traffic),
-            traffic_labels: labels(&split.traffic),
+            traffic,
             range: data.range,
             split,
         })
@@ -136,6 +183,34 @@ impl Ground {
     /// Undefended classes `[n]`, uncharged.
     pub fn clean_top1(&self, inputs: &Array2<f32>) -> Result<Vec<usize>> {
         Ok(top1(&self.clean(inputs)?))
+    }
+}
+
+impl Traffic {
+    /// Requests over rows `[n, d]` of the traffic split with true classes `known`.
+    fn draw(
+        spec: &Spec,
+        rows: &Array2<f32>,
+        known: &[usize],
+        source: &Source,
+        seed: Seed,
+    ) -> Result<Self> {
+        let table = matches!(source, Source::Table(_));
+        let users = if table { honest::User::PLAIN } else { honest::User::ALL };
+        let arrivals =
+            honest::Population::draw(rows, users, spec.traffic.accounts, spec.horizon_days(), seed);
+        let mut inputs = Array2::zeros((arrivals.len(), rows.ncols()));
+        for (arrival, mut input) in arrivals.iter().zip(inputs.rows_mut()) {
+            input.assign(&arrival.input);
+        }
+        let requests = arrivals.iter().enumerate();
+        let requests = requests.map(|(row, a)| Request { account: a.account, at: a.at, row });
+        Ok(Self {
+            clean: source.probs(&inputs)?,
+            truth: arrivals.iter().map(|a| known[a.source]).collect(),
+            requests: requests.collect(),
+            inputs,
+        })
     }
 }
 
@@ -288,10 +363,6 @@ impl Truth {
     }
 }
 
-fn top1(probs: &Array2<f64>) -> Vec<usize> {
-    probs.rows().into_iter().map(|r| argmax(r.iter())).collect()
-}
-
 fn uniform_inputs(n: usize, data: &Dataset, seed: Seed) -> Array2<f32> {
     let mut rng = seed.rng();
     let (low, high) = (f64::from(data.range.0), f64::from(data.range.1));
@@ -332,7 +403,7 @@ fn boundary_inputs(
     };
     for _ in 0..12 {
         let middle: Vec<f32> = low.iter().zip(&high).map(|(l, h)| (l + h) / 2.0).collect();
-        let classes = self::top1(&source.probs(&at(&middle))?);
+        let classes = oracle::top1(&source.probs(&at(&middle))?);
         for i in 0..n {
             if classes[i] == top1[pairs[i].0] { low[i] = middle[i] } else { high[i] = middle[i] }
         }

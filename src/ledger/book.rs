@@ -52,19 +52,12 @@ pub struct Totals {
 pub struct Ledger {
     actors: Vec<Actor>,
     accounts: Vec<Account>,
-    free_denials: bool,
 }
 
 impl Ledger {
     /// No actors yet. Denials that depend on the input are charged.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Denials that depend on the input are free, too.
-    pub fn with_free_denials(mut self) -> Self {
-        self.free_denials = true;
-        self
     }
 
     /// A new actor.
@@ -127,11 +120,11 @@ impl Ledger {
     }
 
     /// The reserved row was refused by a layer. It is free if the refusal says nothing about the input
-    /// (a limit), and charged if it does (a block), unless denials are free.
+    /// (a limit), and charged if it does (a block).
     pub fn release(&mut self, account: AccountId, denial: Denial) -> Result<()> {
         let tells = matches!(denial, Denial::Blocked { .. });
         self.deny(account, denial)?;
-        if tells && !self.free_denials {
+        if tells {
             return self.charge(account);
         }
         let actor = self.actor_mut(account)?;

@@ -40,10 +40,10 @@ pub fn mean_ci(x: &[f64], level: f64) -> Estimate {
 }
 
 /// The interval of Nadeau and Bengio 2003 (equation 6) for means over resampled splits: variance
-/// (1/n + n_test/n_train) s^2, because resampled training sets overlap.
-pub fn nadeau_bengio_ci(x: &[f64], train: usize, test: usize, level: f64) -> Estimate {
-    let scale = 1.0 / x.len().max(1) as f64 + test as f64 / train.max(1) as f64;
-    with_scale(x, level, scale)
+/// (1/n + n_test/n_train) s^2, because resampled training sets overlap. `overlap` is n_test/n_train;
+/// 0 gives [`mean_ci`].
+pub fn resampled_ci(x: &[f64], overlap: f64, level: f64) -> Estimate {
+    with_scale(x, level, 1.0 / x.len().max(1) as f64 + overlap)
 }
 
 fn with_scale(x: &[f64], level: f64, scale: f64) -> Estimate {

@@ -16,7 +16,7 @@ pub use classify::{
 };
 pub use curve::{Reached, auc_log_budget, budget_at, budget_at_half, monotone};
 pub use interval::{
-    Estimate, bootstrap_mean, holm, mean_ci, nadeau_bengio_ci, paired_ci, two_level_bootstrap,
+    Estimate, bootstrap_mean, holm, mean_ci, paired_ci, resampled_ci, two_level_bootstrap,
     variance, wilson,
 };
 pub use recovered::{Fieller, Recovered, recovered, recovered_independent};

@@ -65,13 +65,15 @@ pub fn recovered_independent(
 }
 
 /// Ratio of seed means with the Fieller interval of the joint per-seed covariance and t quantiles, at
-/// 95 %. Each triple is (student, teacher, floor) of one seed.
-pub fn recovered(seeds: &[(f64, f64, f64)]) -> Recovered {
+/// 95 %. Each triple is (student, teacher, floor) of one seed. Where seeds resample the split, `overlap`
+/// is n_test/n_train, and variances are those of [`super::resampled_ci`]; 0 otherwise.
+pub fn recovered(seeds: &[(f64, f64, f64)], overlap: f64) -> Recovered {
     let n = seeds.len();
     let tops: Vec<f64> = seeds.iter().map(|(s, _, b)| s - b).collect();
     let gaps: Vec<f64> = seeds.iter().map(|(_, t, b)| t - b).collect();
-    let scale = 1.0 / n.max(1) as f64;
-    let (top, gap) = (tops.iter().sum::<f64>() * scale, gaps.iter().sum::<f64>() * scale);
+    let share = 1.0 / n.max(1) as f64;
+    let (top, gap) = (tops.iter().sum::<f64>() * share, gaps.iter().sum::<f64>() * share);
+    let scale = share + overlap;
     let value = (n > 0 && gap != 0.0).then(|| top / gap);
     if n < 2 {
         return Recovered { n, value, low: None, high: None, identified: value.is_some() };

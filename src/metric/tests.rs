@@ -150,13 +150,13 @@ fn areas_and_half_budgets_match() {
 
 #[test]
 fn seeds_that_are_all_equal_give_a_point_and_no_division_by_zero() {
-    let r = recovered(&[(0.9, 0.95, 0.1); 4]);
+    let r = recovered(&[(0.9, 0.95, 0.1); 4], 0.0);
     assert!(
         (r.value.unwrap() - 0.8 / 0.85).abs() < 1e-12
             && (r.low.unwrap() - r.high.unwrap()).abs() < 1e-9
     );
-    assert_eq!(recovered(&[(0.1, 0.1, 0.1); 3]).value, None);
-    assert_eq!(recovered(&[(0.9, 0.95, 0.1)]).low, None);
+    assert_eq!(recovered(&[(0.1, 0.1, 0.1); 3], 0.0).value, None);
+    assert_eq!(recovered(&[(0.9, 0.95, 0.1)], 0.0).low, None);
 }
 
 #[test]
@@ -193,4 +193,17 @@ fn a_two_level_bootstrap_covers_the_mean() {
         (0..5).map(|s| (0..50).map(|i| f64::from(u8::from((i + s) % 4 != 0))).collect()).collect();
     let (low, high) = two_level_bootstrap(&items, 0.95, 2000, Seed::new(2)).unwrap();
     assert!(low < 0.75 && 0.75 < high && high - low < 0.4, "{low} {high}");
+}
+
+#[test]
+fn resampled_splits_widen_an_interval_by_the_root_of_one_plus_n_times_the_overlap() {
+    let x = [0.91, 0.94, 0.90, 0.95, 0.93];
+    let width = |e: Estimate| e.high.unwrap() - e.low.unwrap();
+    let (plain, wide) = (width(mean_ci(&x, 0.95)), width(resampled_ci(&x, 360.0 / 800.0, 0.95)));
+    assert!((wide / plain - (1.0_f64 + 5.0 * 0.45).sqrt()).abs() < 1e-12);
+    assert_eq!(resampled_ci(&x, 0.0, 0.95), mean_ci(&x, 0.95));
+    let seeds: Vec<_> = x.iter().map(|s| (*s, 0.96, 0.1)).collect();
+    let width = |r: Recovered| r.high.unwrap() - r.low.unwrap();
+    let (plain, wide) = (width(recovered(&seeds, 0.0)), width(recovered(&seeds, 0.45)));
+    assert!((wide / plain - (1.0_f64 + 5.0 * 0.45).sqrt()).abs() < 1e-9);
 }

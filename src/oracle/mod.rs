@@ -164,9 +164,7 @@ impl Answers {
     /// The most likely class of each row, ties to the lowest number.
     pub fn top1(&self) -> Vec<usize> {
         match self {
-            Self::Probs(p) | Self::Logits(p) => {
-                p.rows().into_iter().map(|r| argmax(r.iter())).collect()
-            }
+            Self::Probs(p) | Self::Logits(p) => top1(p),
             Self::TopK(t) => t.ids.column(0).to_vec(),
             Self::Labels(l) => l.clone(),
         }
@@ -261,6 +259,11 @@ impl Reply {
     pub fn all(answers: Answers) -> Self {
         Self { outcomes: (0..answers.len()).map(Outcome::Answered).collect(), answers }
     }
+}
+
+/// The most likely class of each row `[n, classes]`, ties to the lowest number.
+pub fn top1(probs: &Array2<f64>) -> Vec<usize> {
+    probs.rows().into_iter().map(|row| argmax(row.iter())).collect()
 }
 
 /// Index of the largest value, ties to the lowest index; 0 for an empty row.

@@ -2,20 +2,57 @@
 //! of honesty: one seed gives no interval, and neither do seeds that change nothing.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use super::summary::{Estimate, Why};
 use crate::experiment::record::Record;
 use crate::metric;
 
-/// One value per seed.
-pub(super) type BySeed = BTreeMap<u64, f64>;
+/// One value per seed, and how much the seeds' splits overlap.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct BySeed {
+    values: BTreeMap<u64, f64>,
+    /// n_test / n_train of splits that each seed draws anew; 0 where the split is fixed.
+    pub overlap: f64,
+}
+
+impl Deref for BySeed {
+    type Target = BTreeMap<u64, f64>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.values
+    }
+}
+
+impl BySeed {
+    /// Values of seeds whose splits overlap so much.
+    pub fn new(values: impl IntoIterator<Item = (u64, f64)>, overlap: f64) -> Self {
+        Self { values: values.into_iter().collect(), overlap }
+    }
+
+    /// Every value times `by`.
+    pub fn scaled(&self, by: f64) -> Self {
+        Self::new(self.iter().map(|(seed, v)| (*seed, v * by)), self.overlap)
+    }
+}
 
 /// The score `metric` of each record, by seed.
 pub(super) fn by_seed(records: &[&Record], metric: &str) -> BySeed {
-    records.iter().filter_map(|r| Some((r.seed, r.get(metric)?))).collect()
+    let values = records.iter().filter_map(|r| Some((r.seed, r.get(metric)?)));
+    BySeed::new(values, records.first().map_or(0.0, |r| overlap(r)))
 }
 
-/// Mean over seeds with its 95 % Student t interval.
+/// n_test / n_train of a record's split: every seed draws its own, so training sets overlap and plain
+/// variances are too small. n_train is the teacher's, whose skill all scores are about.
+pub(super) fn overlap(record: &Record) -> f64 {
+    let rows = |key: &str| record.config.get(key).and_then(serde_json::Value::as_f64);
+    match (rows("split.test"), rows("split.teacher")) {
+        (Some(test), Some(train)) if train > 0.0 => test / train,
+        _ => 0.0,
+    }
+}
+
+/// Mean over seeds with its 95 % interval: Student t with the variance of Nadeau and Bengio 2003.
 pub(super) fn mean(values: &BySeed) -> Estimate {
     let x: Vec<f64> = values.values().copied().collect();
     let n = x.len();
@@ -24,7 +61,7 @@ pub(super) fn mean(values: &BySeed) -> Estimate {
         1 => Estimate::bare(1, x[0], Why::OneSeed),
         _ if constant(&x) => Estimate::bare(n, x[0], Why::NoSpread),
         _ => {
-            let e = metric::mean_ci(&x, 0.95);
+            let e = metric::resampled_ci(&x, values.overlap, 0.95);
             Estimate { n, mean: Some(e.mean), interval: e.low.zip(e.high), why: None }
         }
     }
@@ -44,7 +81,8 @@ pub(super) fn recovered(student: &BySeed, teacher: &BySeed, floor: &BySeed) -> E
     if n == 0 {
         return Estimate::absent(0, Why::Missing);
     }
-    let r = metric::recovered(&seeds);
+    let overlap = student.overlap.max(teacher.overlap);
+    let r = metric::recovered(&seeds, overlap);
     let Some(value) = r.value.filter(|_| r.identified) else {
         return Estimate::absent(n, Why::NotIdentified);
     };
@@ -63,22 +101,23 @@ pub(super) fn recovered(student: &BySeed, teacher: &BySeed, floor: &BySeed) -> E
 /// Per seed, the score of the student that is strongest on the other seeds. Only seeds that every
 /// student has; needs three of them.
 pub(super) fn strongest(students: &[BySeed]) -> BySeed {
-    let Some(first) = students.first() else { return BySeed::new() };
+    let Some(first) = students.first() else { return BySeed::default() };
     let shared = |s: &&u64| students.iter().all(|v| v.contains_key(s));
     let seeds: Vec<u64> = first.keys().filter(shared).copied().collect();
     if seeds.len() < 3 {
-        return BySeed::new();
+        return BySeed::default();
     }
     let table: Vec<Vec<f64>> =
         students.iter().map(|v| seeds.iter().map(|s| v[s]).collect()).collect();
     let fit = metric::cross_fitted(&table).map(|fit| fit.per_seed);
-    seeds.into_iter().zip(fit.unwrap_or_default()).collect()
+    BySeed::new(seeds.into_iter().zip(fit.unwrap_or_default()), first.overlap)
 }
 
 /// Two-sided p of `mean(a - b) = 0`, paired by seed; none without a spread.
 pub(super) fn p_value(a: &BySeed, b: &BySeed) -> Option<f64> {
-    let x: Vec<f64> = difference(a, b).into_values().collect();
-    if constant(&x) { None } else { metric::mean_ci(&x, 0.95).p }
+    let d = difference(a, b);
+    let x: Vec<f64> = d.values().copied().collect();
+    if constant(&x) { None } else { metric::resampled_ci(&x, d.overlap, 0.95).p }
 }
 
 /// Holm's adjusted p, in place; arms without a p are no part of the family.
@@ -92,17 +131,19 @@ pub(super) fn adjust(p: &mut [&mut Option<f64>]) {
 
 /// `a - b` where both are there.
 pub(super) fn difference(a: &BySeed, b: &BySeed) -> BySeed {
-    a.iter().filter_map(|(s, x)| Some((*s, x - b.get(s)?))).collect()
+    let both = a.iter().filter_map(|(s, x)| Some((*s, x - b.get(s)?)));
+    BySeed::new(both, a.overlap.max(b.overlap))
 }
 
 /// Mean per seed over several columns.
 pub(super) fn mean_by_seed(columns: &[BySeed]) -> BySeed {
     let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
-    for (seed, value) in columns.iter().flatten() {
+    let overlap = columns.iter().map(|c| c.overlap).fold(0.0, f64::max);
+    for (seed, value) in columns.iter().flat_map(|c| c.iter()) {
         let at = sums.entry(*seed).or_default();
         *at = (at.0 + value, at.1 + 1.0);
     }
-    sums.into_iter().map(|(seed, (sum, n))| (seed, sum / n)).collect()
+    BySeed::new(sums.into_iter().map(|(seed, (sum, n))| (seed, sum / n)), overlap)
 }
 
 /// True where several seeds gave equal scores and equal right answers: the seed had no effect.
@@ -120,7 +161,7 @@ mod tests {
     use super::*;
 
     fn seeds(values: &[f64]) -> BySeed {
-        values.iter().enumerate().map(|(i, v)| (i as u64, *v)).collect()
+        BySeed::new(values.iter().enumerate().map(|(i, v)| (i as u64, *v)), 0.0)
     }
 
     #[test]
@@ -134,6 +175,19 @@ mod tests {
         // scipy.stats.t.interval(0.95, 2, loc=2, scale=1/sqrt(3))
         let (low, high) = mean(&seeds(&[1.0, 2.0, 3.0])).interval.unwrap();
         assert!((low + 0.484138).abs() < 1e-5 && (high - 4.484138).abs() < 1e-5);
+    }
+
+    #[test]
+    fn splits_that_overlap_widen_every_interval() {
+        let width = |e: Estimate| e.interval.map(|(low, high)| high - low).unwrap();
+        let plain = seeds(&[0.5, 0.6, 0.7]);
+        let again = BySeed { overlap: 0.45, ..plain.clone() };
+        let factor = (1.0_f64 + 3.0 * 0.45).sqrt();
+        assert!((width(mean(&again)) / width(mean(&plain)) - factor).abs() < 1e-12);
+        let other = seeds(&[0.4, 0.45, 0.7]);
+        let ratio = width(paired(&again, &other)) / width(paired(&plain, &other));
+        assert!((ratio - factor).abs() < 1e-12);
+        assert!(p_value(&again, &other) > p_value(&plain, &other));
     }
 
     #[test]
@@ -160,7 +214,7 @@ mod tests {
     #[test]
     fn the_strongest_student_is_scored_on_seeds_that_did_not_choose_it() {
         let chosen = strongest(&[seeds(&[1.0, 0.0, 0.0]), seeds(&[0.4, 0.4, 0.4])]);
-        assert_eq!(chosen.into_values().collect::<Vec<_>>(), vec![0.4, 0.0, 0.0]);
+        assert_eq!(chosen.values().copied().collect::<Vec<_>>(), vec![0.4, 0.0, 0.0]);
         assert!(strongest(&[seeds(&[1.0, 0.0])]).is_empty());
     }
 

@@ -116,18 +116,20 @@ impl<'a> Group<'a> {
     }
 
     fn fixed(&self, of_teacher: &str, of_student: &str) -> BySeed {
-        let mut out: BySeed = BySeed::new();
+        let mut values = BTreeMap::new();
+        let mut overlap: f64 = 0.0;
         for r in self.cells.values().flatten() {
+            overlap = overlap.max(super::aggregate::overlap(r));
             if let Some(value) = r.get(of_student) {
-                out.entry(r.seed).or_insert(value);
+                values.entry(r.seed).or_insert(value);
             }
         }
-        for (role, kin) in self.references.keys() {
-            if *role == Role::Teacher {
-                out.extend(self.reference(*role, kin, of_teacher));
-            }
+        for (_, kin) in self.references.keys().filter(|(role, _)| *role == Role::Teacher) {
+            let own = self.reference(Role::Teacher, kin, of_teacher);
+            overlap = overlap.max(own.overlap);
+            values.extend(own.iter().map(|(seed, value)| (*seed, *value)));
         }
-        out
+        BySeed::new(values, overlap)
     }
 }
 

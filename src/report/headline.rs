@@ -62,14 +62,14 @@ fn strongest_of(group: &Group<'_>, arm: &str, budget: u64) -> BySeed {
     let gaps = difference(&teachers, &floors);
     let gap = gaps.values().sum::<f64>() / gaps.len() as f64;
     if !(gap.is_finite() && gap > 0.0) {
-        return BySeed::new();
+        return BySeed::default();
     }
     let students: Vec<BySeed> = group
         .students
         .iter()
         .filter(|s| !group.all(arm, s, budget).is_empty())
         .map(|s| difference(&by_seed(&group.finished(arm, s, budget), "accuracy"), &floors))
-        .map(|gains| gains.into_iter().map(|(seed, g)| (seed, g / gap)).collect())
+        .map(|gains| gains.scaled(1.0 / gap))
         .collect();
     strongest(&students)
 }

@@ -14,7 +14,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type, TypePtr};
 use serde_json::Value;
 
-use super::records::{better, config_keys, plain, role, rows};
+use super::records::{better, config_keys, plain, rows};
 use crate::error::{Error, Result};
 use crate::experiment::record::{Record, VERSION};
 use crate::metric::Score;
@@ -48,7 +48,7 @@ fn columns(records: &[Record]) -> Result<Vec<(String, bool, Column)>> {
     };
     let mut out = vec![
         ("cell".into(), true, text(|r, _| r.cell.clone())),
-        ("role".into(), true, text(|r, _| role(r.role).into())),
+        ("role".into(), true, text(|r, _| r.role.name().into())),
         ("arm".into(), true, text(|r, _| r.arm.clone())),
         ("student".into(), true, text(|r, _| r.student.clone())),
         ("budget".into(), true, whole("budget", rows.iter().map(|(r, _)| r.budget))?),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::records::{better, config_keys, role, sorted};
+use super::records::{better, config_keys, sorted};
 use crate::error::{Error, Result};
 use crate::experiment::record::Record;
 
@@ -34,7 +34,7 @@ pub(super) fn json(records: &[Record]) -> Result<String> {
             };
             let scores: Vec<Value> = metrics.iter().map(score).collect();
             let config: Vec<Option<&Value>> = varying.iter().map(|k| r.config.get(*k)).collect();
-            json!([r.cell, role(r.role), r.arm, r.student, r.budget, r.seed, scores, config])
+            json!([r.cell, r.role.name(), r.arm, r.student, r.budget, r.seed, scores, config])
         })
         .collect();
     let all = json!({ "metrics": metrics, "same": same, "config": varying, "records": rows });

@@ -63,7 +63,7 @@ pub(super) fn config_keys(records: &[Record]) -> Vec<&str> {
 fn fixed_fields(r: &Record, s: &Score) -> [String; 10] {
     [
         r.cell.clone(),
-        role(r.role).into(),
+        r.role.name().into(),
         r.arm.clone(),
         r.student.clone(),
         r.budget.to_string(),
@@ -73,17 +73,6 @@ fn fixed_fields(r: &Record, s: &Score) -> [String; 10] {
         s.unit.clone(),
         better(s.better).into(),
     ]
-}
-
-/// Name of a role, as in `record.json`.
-pub(super) fn role(role: Role) -> &'static str {
-    match role {
-        Role::Teacher => "teacher",
-        Role::Untrained => "untrained",
-        Role::Public => "public",
-        Role::Insider => "insider",
-        Role::Student => "student",
-    }
 }
 
 pub(super) fn better(better: Better) -> &'static str {

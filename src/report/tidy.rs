@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::records::role;
 use super::summary::{Arm, Estimate, Honest, Reference, Row, Summary};
 
 /// One estimate and what it is about.
@@ -97,7 +96,7 @@ fn arm<'a>(out: &mut Vec<Line<'a>>, a: &'a Arm) {
 fn reference<'a>(out: &mut Vec<Line<'a>>, r: &'a Reference) {
     for (metric, e) in [("accuracy", r.accuracy), ("agreement", r.agreement)] {
         if e.n > 0 {
-            let what = role(r.role);
+            let what = r.role.name();
             out.push(Line { what, slice: &r.slice, student: &r.kin, metric, ..line(&e) });
         }
     }

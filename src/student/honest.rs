@@ -26,9 +26,13 @@ pub enum User {
     HighVolume,
 }
 
-/// All kinds, in the order in which accounts take them.
-pub const USERS: [User; 4] =
-    [User::InDistribution, User::Shifted, User::NarrowTopic, User::HighVolume];
+impl User {
+    /// All kinds, in the order in which accounts take them.
+    pub const ALL: &[Self] =
+        &[Self::InDistribution, Self::Shifted, Self::NarrowTopic, Self::HighVolume];
+    /// Those who ask rows as they are: all that a table of answers can serve.
+    pub const PLAIN: &[Self] = &[Self::InDistribution, Self::NarrowTopic, Self::HighVolume];
+}
 
 /// Requests of an ordinary account in a day.
 const PER_DAY: f64 = 12.0;
@@ -52,18 +56,24 @@ pub struct Arrival {
 pub struct Population;
 
 impl Population {
-    /// Requests of `accounts` users over `days`, in order of time, then account. Inputs come from
+    /// Requests of `accounts` accounts of these kinds of user in turn over `days`, in order of time, then account. Inputs come from
     /// `traffic` `[n, d]`; arrivals are Poisson (exponential gaps). An account asks its rows in an
     /// order of its own, each once before any comes again.
-    pub fn draw(traffic: &Array2<f32>, accounts: usize, days: f64, seed: Seed) -> Vec<Arrival> {
+    pub fn draw(
+        traffic: &Array2<f32>,
+        users: &[User],
+        accounts: usize,
+        days: f64,
+        seed: Seed,
+    ) -> Vec<Arrival> {
         let mut all = Vec::new();
-        if traffic.nrows() == 0 {
+        if traffic.nrows() == 0 || users.is_empty() {
             return all;
         }
         let range = range_of(traffic);
         for account in 0..accounts {
             let seed = seed.nth("account", account as u64);
-            let user = USERS[account % USERS.len()];
+            let user = users[account % users.len()];
             let rows = rows_of(user, traffic, seed.child("rows"));
             for (i, at) in times(user, days, seed.child("times")).into_iter().enumerate() {
                 let source = rows[i % rows.len()];
@@ -146,17 +156,17 @@ mod tests {
 
     #[test]
     fn requests_come_in_order_of_time_from_every_account() {
-        let all = Population::draw(&traffic(), 8, 2.0, Seed::new(4));
+        let all = Population::draw(&traffic(), User::ALL, 8, 2.0, Seed::new(4));
         assert!(all.windows(2).all(|w| w[0].at <= w[1].at));
         assert!((0..8).all(|a| of(&all, a).len() > 5), "everyone asks");
         assert!(of(&all, 3).len() > 2 * of(&all, 0).len(), "high volume is high");
         assert!(all.iter().all(|r| r.at <= Tick::days(2.0)));
-        assert_eq!(all, Population::draw(&traffic(), 8, 2.0, Seed::new(4)));
+        assert_eq!(all, Population::draw(&traffic(), User::ALL, 8, 2.0, Seed::new(4)));
     }
 
     #[test]
     fn an_account_asks_each_row_once_before_any_comes_again() {
-        let all = Population::draw(&traffic(), 1, 10.0, Seed::new(5));
+        let all = Population::draw(&traffic(), User::ALL, 1, 10.0, Seed::new(5));
         let first: BTreeSet<usize> = of(&all, 0).iter().take(100).map(|a| a.source).collect();
         assert_eq!(first.len(), 100);
         assert!(all.iter().all(|a| a.input == traffic().row(a.source)), "rows as they are");
@@ -165,15 +175,15 @@ mod tests {
     #[test]
     fn accounts_do_not_shift_each_other() {
         let (few, many) = (
-            Population::draw(&traffic(), 2, 2.0, Seed::new(6)),
-            Population::draw(&traffic(), 5, 2.0, Seed::new(6)),
+            Population::draw(&traffic(), User::ALL, 2, 2.0, Seed::new(6)),
+            Population::draw(&traffic(), User::ALL, 5, 2.0, Seed::new(6)),
         );
         assert_eq!(of(&few, 1), of(&many, 1));
     }
 
     #[test]
     fn shifted_rows_differ_and_stay_in_range() {
-        let all = Population::draw(&traffic(), 2, 2.0, Seed::new(7));
+        let all = Population::draw(&traffic(), User::ALL, 2, 2.0, Seed::new(7));
         for arrival in of(&all, 1) {
             assert_ne!(arrival.input, traffic().row(arrival.source));
             assert!(arrival.input.iter().all(|x| (0.0..=599.0).contains(x)));
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_narrow_topic_is_a_tenth_of_the_rows_around_one() {
-        let all = Population::draw(&traffic(), 3, 9.0, Seed::new(8));
+        let all = Population::draw(&traffic(), User::ALL, 3, 9.0, Seed::new(8));
         let sources: BTreeSet<usize> = of(&all, 2).iter().map(|a| a.source).collect();
         let (low, high) = (sources.first().unwrap(), sources.last().unwrap());
         assert!(sources.len() <= 20 && high - low <= 20, "{sources:?}");

@@ -89,7 +89,7 @@ pub enum PoolKnown {
 impl StudentSpec {
     /// Range checks; keys are relative to the student.
     pub fn validate(&self) -> Result<()> {
-        let at = |key: &'static str| move |e| e.under(key);
+        let at = |key: &'static str| move |e: Error| e.under(key);
         if self.name.is_empty() {
             return Err(Error::config("name", "an empty name", "a name for tables"));
         }
@@ -116,7 +116,6 @@ impl StudentSpec {
             || matches!(self.recovery, RecoverySpec::Top1)
     }
 }
-
 
 #[cfg(test)]
 mod tests {

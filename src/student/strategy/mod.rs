@@ -179,6 +179,11 @@ impl StrategySpec {
         }
     }
 
+    /// True if it asks inputs of its own making.
+    pub const fn makes_inputs(&self) -> bool {
+        matches!(self, Self::Jbda { .. } | Self::Honest { user: User::Shifted })
+    }
+
     /// True if it asks distinct pool rows, so that a budget above the pool cannot be spent.
     pub const fn distinct_pool(&self) -> bool {
         !matches!(self, Self::Jbda { .. })
