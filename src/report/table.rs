@@ -63,7 +63,8 @@ fn markdown(summary: &Summary) -> String {
 pub(super) fn explanation(summary: &Summary) -> Vec<String> {
     let mut out = vec![
         "recovered = (student - floor) / (undefended teacher - floor) on test accuracy, as a ratio of \
-         seed means; floor = best constant answer. [ ] are 95 % intervals over n seeds."
+         seed means; floor = best constant answer. [ ] are 95 % intervals over n seeds, widened because \
+         each seed draws its own split (Nadeau and Bengio 2003)."
             .to_string(),
         "strongest = what the strongest student recovers, chosen on other seeds than it is scored on; drop \
          = the same under `none` minus here, paired by seed, p by Holm over the arms of a table."
