@@ -63,10 +63,15 @@ pub fn below(rng: &mut impl rand::Rng, n: usize) -> usize {
 /// A random order of `0..n` (Fisher and Yates).
 pub fn permutation(rng: &mut impl rand::Rng, n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
-    for i in (1..n).rev() {
-        order.swap(i, below(rng, i + 1));
-    }
+    shuffle(rng, &mut order);
     order
+}
+
+/// Brings items into a random order (Fisher and Yates).
+pub fn shuffle<T>(rng: &mut impl rand::Rng, items: &mut [T]) {
+    for i in (1..items.len()).rev() {
+        items.swap(i, below(rng, i + 1));
+    }
 }
 
 #[cfg(test)]

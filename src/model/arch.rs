@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::InputShape;
+use super::init::Draw;
+use super::layer::{Activation, Conv, Dense, Layer};
+use super::network::Network;
 use crate::error::{Error, Result};
 
 /// Widest layer and most filters accepted.
@@ -36,34 +39,6 @@ pub enum Arch {
     },
 }
 
-/// One layer: a matrix product, and what happens around it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Layer {
-    /// Stem of its parameter names.
-    pub name: String,
-    /// What is multiplied.
-    pub kind: LayerKind,
-}
-
-/// What a layer multiplies its weights with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LayerKind {
-    /// `[n, from]` -> `[n, to]`, with ReLU on every layer but the last.
-    Dense { from: usize, to: usize, relu: bool },
-    /// 3x3 patches of an image, ReLU, 2x2 max pooling: `[n, c*h*w]` -> `[n, (h/2)*(w/2)*filters]`.
-    Conv { image: Image, filters: usize },
-}
-
-/// How a row holds an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Image {
-    pub c: usize,
-    pub h: usize,
-    pub w: usize,
-    /// `[c, h, w]` as data sets have it; otherwise `[h, w, c]`, as layers hand it on.
-    pub channels_first: bool,
-}
-
 impl Arch {
     /// Its `kind` in a config.
     pub const fn kind(&self) -> &'static str {
@@ -88,8 +63,12 @@ impl Arch {
         self.layers(shape, classes).map(|_| ())
     }
 
-    /// The layers, input to output.
-    pub(super) fn layers(&self, shape: InputShape, classes: usize) -> Result<Vec<Layer>> {
+    /// The network, input to output.
+    pub(super) fn network(&self, shape: InputShape, classes: usize) -> Result<Network> {
+        self.layers(shape, classes).map(Network::new)
+    }
+
+    fn layers(&self, shape: InputShape, classes: usize) -> Result<Vec<Layer>> {
         if classes < 2 {
             return Err(Error::input("classes of a model", classes, "2 or more"));
         }
@@ -97,67 +76,33 @@ impl Arch {
             return Err(Error::input("features of a model's rows", 0, "1 or more"));
         }
         match self {
-            Self::Logistic {} => Ok(dense_stack(&[], shape.len(), classes)),
+            Self::Logistic {} => Ok(dense_stack(&[], shape.len(), classes, 0)),
             Self::Mlp { hidden } => {
                 check_depth(hidden.len())?;
                 for &width in hidden {
                     check_width("model.hidden", width)?;
                 }
-                Ok(dense_stack(hidden, shape.len(), classes))
+                Ok(dense_stack(hidden, shape.len(), classes, 0))
             }
             Self::Lenet { filters, hidden } => lenet(*filters, *hidden, shape, classes),
         }
     }
 }
 
-impl Layer {
-    /// Names and shapes of its weight and its bias.
-    pub(super) fn parameters(&self) -> [(String, Vec<usize>); 2] {
-        let (from, to) = self.matrix();
-        [
-            (format!("{}.weight", self.name), vec![from, to]),
-            (format!("{}.bias", self.name), vec![to]),
-        ]
-    }
-
-    /// Rows and columns of its weights. The rows are also the fan in of its initialisation.
-    pub(super) const fn matrix(&self) -> (usize, usize) {
-        match self.kind {
-            LayerKind::Dense { from, to, .. } => (from, to),
-            LayerKind::Conv { image, filters } => (9 * image.c, filters),
-        }
-    }
-
-    /// Multiply-adds of one row, the bias counted as one more input.
-    pub(super) const fn multiply_adds(&self) -> usize {
-        let (from, to) = self.matrix();
-        match self.kind {
-            LayerKind::Dense { .. } => (from + 1) * to,
-            LayerKind::Conv { image, .. } => image.h * image.w * (from + 1) * to,
-        }
-    }
-
-    /// Numbers that one row needs at its widest.
-    pub(super) const fn width(&self) -> usize {
-        let (from, to) = self.matrix();
-        match self.kind {
-            LayerKind::Dense { .. } => from + to,
-            LayerKind::Conv { image, .. } => image.h * image.w * (from + to),
-        }
-    }
-}
-
-fn dense_stack(hidden: &[usize], inputs: usize, classes: usize) -> Vec<Layer> {
-    let mut from = inputs;
-    let mut layers = Vec::new();
-    for (i, &to) in hidden.iter().enumerate() {
-        let kind = LayerKind::Dense { from, to, relu: true };
-        layers.push(Layer { name: format!("hidden{}", i + 1), kind });
+/// Fully connected layers with ReLU on all but the last, their parameters from `at` on.
+fn dense_stack(hidden: &[usize], inputs: usize, classes: usize, at: usize) -> Vec<Layer> {
+    let (mut from, mut at) = (inputs, at);
+    let names = (1..=hidden.len()).map(|i| format!("hidden{i}")).chain(["output".into()]);
+    let widths = hidden.iter().copied().chain([classes]);
+    let stack = names.zip(widths).enumerate().map(|(i, (name, to))| {
+        let activation = if i < hidden.len() { Activation::Relu } else { Activation::None };
+        let draw = Draw::uniform(from);
+        let layer = Dense { name, times: 1, from, to, activation, bias: true, draw, at };
+        at += (from + 1) * to;
         from = to;
-    }
-    let kind = LayerKind::Dense { from, to: classes, relu: false };
-    layers.push(Layer { name: "output".into(), kind });
-    layers
+        Layer::Dense(layer)
+    });
+    stack.collect()
 }
 
 fn lenet(
@@ -178,17 +123,17 @@ fn lenet(
     };
     filters.iter().try_for_each(|&f| check_width("model.filters", f))?;
     check_width("model.hidden", hidden)?;
-    let first = Image { c, h, w, channels_first: true };
-    let second = Image { c: filters[0], h: h / 2, w: w / 2, channels_first: false };
-    let flat = filters[1] * (h / 4) * (w / 4);
+    let [first, second] = filters;
+    let second_at = (9 * c + 1) * first;
+    let dense_at = second_at + (9 * first + 1) * second;
+    let conv = |name: &str, c, h, w, filters, at| {
+        Layer::Conv(Conv { name: name.into(), c, h, w, filters, at })
+    };
     let mut layers = vec![
-        Layer { name: "conv1".into(), kind: LayerKind::Conv { image: first, filters: filters[0] } },
-        Layer {
-            name: "conv2".into(),
-            kind: LayerKind::Conv { image: second, filters: filters[1] },
-        },
+        conv("conv1", c, h, w, first, 0),
+        conv("conv2", first, h / 2, w / 2, second, second_at),
     ];
-    layers.extend(dense_stack(&[hidden], flat, classes));
+    layers.extend(dense_stack(&[hidden], second * (h / 4) * (w / 4), classes, dense_at));
     Ok(layers)
 }
 
@@ -215,8 +160,9 @@ mod tests {
 
     #[test]
     fn an_mlp_has_a_weight_and_a_bias_per_layer() {
-        let layers = Arch::Mlp { hidden: vec![5, 4] }.layers(InputShape::Flat(3), 2).unwrap();
-        let names: Vec<_> = layers.iter().flat_map(Layer::parameters).collect();
+        let network = Arch::Mlp { hidden: vec![5, 4] }.network(InputShape::Flat(3), 2).unwrap();
+        let names: Vec<_> =
+            network.slots().iter().map(|slot| (slot.name.clone(), slot.shape.clone())).collect();
         let expected = [
             ("hidden1.weight", vec![3, 5]),
             ("hidden1.bias", vec![5]),
@@ -230,9 +176,9 @@ mod tests {
 
     #[test]
     fn dense_multiply_adds_are_the_parameters() {
-        let layers = Arch::Mlp { hidden: vec![64] }.layers(InputShape::Flat(64), 10).unwrap();
-        let sum: usize = layers.iter().map(Layer::multiply_adds).sum();
-        assert_eq!(sum, 64 * 64 + 64 + 64 * 10 + 10);
+        let network = Arch::Mlp { hidden: vec![64] }.network(InputShape::Flat(64), 10).unwrap();
+        assert_eq!(network.multiply_adds(), 64 * 64 + 64 + 64 * 10 + 10);
+        assert_eq!(network.parameters(), network.multiply_adds());
     }
 
     #[test]

@@ -3,9 +3,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::kernel::{tensor, with_slice};
-use super::net::{Wanted, backward, trace};
-use super::{Model, loss};
+use super::{Model, Way, loss};
 use crate::error::{Error, Result, expect_shape};
 
 impl Model {
@@ -54,18 +52,19 @@ impl Model {
     ) -> Result<Array2<f32>> {
         let (n, d, c) = (inputs.nrows(), self.shape.len(), self.classes);
         let mut out = Vec::with_capacity(n * d);
-        for chunk in self.chunks(inputs)? {
-            let chunk = chunk?;
-            let (logits, kept) = trace(&self.layers, &self.params, &chunk.inputs)?;
-            let mut grad = vec![0.0; logits.elem_count()];
-            with_slice::<f32, _>(&logits, |logits| {
-                let rows = logits.chunks_exact(c).zip(grad.chunks_exact_mut(c)).take(chunk.rows);
-                rows.enumerate().for_each(|(i, (z, g))| f(chunk.start + i, z, g));
-            })?;
-            let grad = tensor(grad, logits.dims(), logits.device())?;
-            let grads = backward(&self.layers, &self.params, &kept, grad, Wanted::Input)?;
-            let grad = grads.input.expect("input gradients were asked for");
-            with_slice::<f32, _>(&grad, |g| out.extend_from_slice(&g[..chunk.rows * d]))?;
+        let mut way = self.way()?;
+        for (start, rows, x) in self.pieces(inputs)? {
+            let goal = |logits: &[f32], grad: &mut [f32]| {
+                grad.fill(0.0);
+                let rows = logits.chunks_exact(c).zip(grad.chunks_exact_mut(c));
+                rows.enumerate().for_each(|(i, (z, g))| f(start + i, z, g));
+            };
+            match &mut way {
+                Way::Cpu(runner) => {
+                    out.extend_from_slice(runner.pull(&self.params, &x, rows, goal))
+                }
+                Way::Candle(runner) => out.extend(runner.pull(&x, rows, goal)?),
+            }
         }
         Array2::from_shape_vec((n, d), out).map_err(|e| Error::Internal(e.to_string()))
     }

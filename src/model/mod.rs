@@ -6,20 +6,24 @@
 
 mod arch;
 mod cache;
+mod cpu;
 mod device;
 mod fit;
 mod grad;
 mod init;
-mod kernel;
+pub mod language;
+mod layer;
 pub mod loss;
-mod net;
+mod network;
 mod optim;
-mod patch;
-mod pool;
+mod reference;
 mod save;
 mod schedule;
+mod train;
 
-use candle_core::Tensor;
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +38,7 @@ pub use schedule::Schedule;
 
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
-use arch::Layer;
-use kernel::{engine, tensor, with_slice};
-use net::forward;
+use network::Network;
 
 /// The shape of one input row. Rows are always flat `[d]` arrays; images are row-major `[c, h, w]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,33 +68,27 @@ impl InputShape {
 /// Name, shape and values of a parameter. Weights are `[inputs, outputs]`, biases `[outputs]`.
 pub type Parameter = (String, Vec<usize>, Vec<f32>);
 
-/// A trained or fresh network. Opaque: arrays in, arrays out. A clone shares its weights until one
-/// of the two is trained.
+/// A trained or fresh network. Opaque: arrays in, arrays out. Clones share their weights.
 #[derive(Clone)]
 pub struct Model {
     arch: Arch,
     shape: InputShape,
     classes: usize,
     device: Device,
-    layers: Vec<Layer>,
-    /// Weight and bias of each layer in turn; replaced, never changed in place.
-    params: Vec<Tensor>,
+    network: Network,
+    params: Arc<Vec<f32>>,
 }
 
-/// Rows of one piece of a batch.
-struct Chunk {
-    start: usize,
-    rows: usize,
-    /// `[rows or more, d]`: a short piece is filled up with rows of zeros.
-    inputs: Tensor,
+/// A way through the network where the model runs.
+enum Way {
+    Cpu(cpu::Runner<f32>),
+    Candle(reference::Runner),
 }
 
-/// Most rows computed at once, and most numbers a layer may need for them.
-const CHUNK_ROWS: usize = 4096;
-const CHUNK_NUMBERS: usize = 1 << 22;
-/// Fewest rows computed at once. Matrix products round differently for few rows; with this many, a
-/// row's answer does not depend on the rows asked with it.
-const FEWEST_ROWS: usize = 72;
+/// Numbers that a piece of a batch may need on the processor, so that it stays in the second cache level,
+/// and on other devices.
+const NEAR: usize = 1 << 17;
+const FAR: usize = 1 << 24;
 
 impl Model {
     /// Fresh weights: He-uniform (Kaiming, fan in) as torch's `nn.Linear` and `nn.Conv2d` draw them.
@@ -103,25 +99,27 @@ impl Model {
         device: Device,
         seed: Seed,
     ) -> Result<Self> {
-        let layers = arch.layers(shape, classes)?;
-        let values = layers.iter().flat_map(|layer| init::draw(layer, seed)).collect();
-        Self::assemble(arch, shape, classes, device, values)
+        let params = arch.network(shape, classes)?.draw(seed);
+        Self::assemble(arch, shape, classes, device, params)
     }
 
-    /// A model of values for each parameter, in order and of the right lengths.
+    /// A model of all parameters in order.
     fn assemble(
         arch: &Arch,
         shape: InputShape,
         classes: usize,
         device: Device,
-        values: Vec<Vec<f32>>,
+        params: Vec<f32>,
     ) -> Result<Self> {
-        let layers = arch.layers(shape, classes)?;
-        let place = device.open()?;
-        let shapes = layers.iter().flat_map(Layer::parameters);
-        let params = shapes.zip(values).map(|((_, shape), v)| tensor(v, &shape, &place));
-        let params = params.collect::<Result<Vec<_>>>()?;
-        Ok(Self { arch: arch.clone(), shape, classes, device, layers, params })
+        let network = arch.network(shape, classes)?;
+        device.open()?;
+        expect_shape("parameters of a model", &[params.len()], &[network.parameters()])?;
+        Ok(Self { arch: arch.clone(), shape, classes, device, network, params: Arc::new(params) })
+    }
+
+    /// The same network with other parameters.
+    fn with_params(&self, params: Vec<f32>) -> Self {
+        Self { params: Arc::new(params), ..self.clone() }
     }
 
     /// Its plan.
@@ -146,20 +144,19 @@ impl Model {
 
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
-        self.params.iter().map(Tensor::elem_count).sum()
+        self.params.len()
     }
 
     /// Multiply-adds of one row, forward.
     pub fn multiply_adds(&self) -> usize {
-        self.layers.iter().map(Layer::multiply_adds).sum()
+        self.network.multiply_adds()
     }
 
     /// Every parameter, in fixed order.
     pub fn weights(&self) -> Result<Vec<Parameter>> {
-        let named = self.layers.iter().flat_map(Layer::parameters).zip(&self.params);
-        named
-            .map(|((name, shape), tensor)| Ok((name, shape, with_slice(tensor, <[f32]>::to_vec)?)))
-            .collect()
+        let slots = self.network.slots().iter();
+        let values = |at: usize, len: usize| self.params[at..at + len].to_vec();
+        Ok(slots.map(|s| (s.name.clone(), s.shape.clone(), values(s.at, s.len()))).collect())
     }
 
     /// blake3 of names, shapes and values of all parameters, in hex.
@@ -176,7 +173,7 @@ impl Model {
 
     /// Logits `[n, classes]` of inputs `[n, d]`. A row's logits do not depend on the other rows.
     pub fn logits(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        self.outputs(&self.layers, self.classes, inputs)
+        self.outputs(self.network.layers().len(), self.classes, inputs)
     }
 
     /// Probabilities `[n, classes]`, rows sum to 1; softmax in 64 bits.
@@ -186,65 +183,64 @@ impl Model {
 
     /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model.
     pub fn features(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let (last, body) = self.layers.split_last().expect("a network has an output layer");
-        self.outputs(body, last.matrix().0, inputs)
+        let (last, body) = self.network.layers().split_last().expect("a network has layers");
+        self.outputs(body.len(), last.inputs(), inputs)
     }
 
-    fn layers(&self) -> &[Layer] {
-        &self.layers
+    fn network(&self) -> &Network {
+        &self.network
     }
 
-    fn params(&self) -> &[Tensor] {
+    fn params(&self) -> &[f32] {
         &self.params
     }
 
-    /// Replaces parameter `i`; clones keep the old one.
-    fn set_param(&mut self, i: usize, values: &[f32]) -> Result<()> {
-        let old = &self.params[i];
-        self.params[i] = Tensor::from_slice(values, old.shape(), old.device()).map_err(engine)?;
-        Ok(())
-    }
-
-    /// The rows at `index` where the model runs, `[index, d]`.
-    fn rows_tensor(&self, inputs: ArrayView2<'_, f32>, index: &[usize]) -> Result<Tensor> {
-        let mut values: Vec<f32> = Vec::with_capacity(index.len() * inputs.ncols());
-        for &i in index {
-            values.extend(inputs.row(i));
+    fn way(&self) -> Result<Way> {
+        match self.device {
+            Device::Cpu => Ok(Way::Cpu(cpu::Runner::new(&self.network))),
+            device => {
+                let runner = reference::Runner::new(&self.network, device.open()?, &self.params)?;
+                Ok(Way::Candle(runner))
+            }
         }
-        tensor(values, &[index.len(), inputs.ncols()], self.params[0].device())
     }
 
-    /// Cuts inputs `[n, d]` into pieces that fit.
-    fn chunks<'a>(
-        &'a self,
+    /// Cuts inputs `[n, d]` into pieces that fit: (first row, rows, their numbers).
+    fn pieces<'a>(
+        &self,
         inputs: ArrayView2<'a, f32>,
-    ) -> Result<impl Iterator<Item = Result<Chunk>> + 'a> {
+    ) -> Result<impl Iterator<Item = (usize, usize, Cow<'a, [f32]>)> + use<'a>> {
         let (n, d) = inputs.dim();
         expect_shape("model inputs", &[n, d], &[n, self.shape.len()])?;
-        let widest = self.layers.iter().map(Layer::width).max().unwrap_or(1);
-        let size = (CHUNK_NUMBERS / widest).clamp(FEWEST_ROWS, CHUNK_ROWS);
+        let most = if self.device == Device::Cpu { NEAR } else { FAR };
+        let size = (most / self.network.width()).max(1);
         Ok((0..n).step_by(size).map(move |start| {
             let rows = size.min(n - start);
-            let mut values: Vec<f32> = Vec::with_capacity(rows.max(FEWEST_ROWS) * d);
-            values.extend(inputs.slice_axis(Axis(0), (start..start + rows).into()));
-            values.resize(rows.max(FEWEST_ROWS) * d, 0.0);
-            let inputs = tensor(values, &[rows.max(FEWEST_ROWS), d], self.params[0].device())?;
-            Ok(Chunk { start, rows, inputs })
+            let piece = inputs.slice_axis_move(Axis(0), (start..start + rows).into());
+            let numbers = match piece.to_slice() {
+                Some(numbers) => Cow::Borrowed(numbers),
+                None => Cow::Owned(piece.iter().copied().collect()),
+            };
+            (start, rows, numbers)
         }))
     }
 
-    /// Outputs `[n, width]` of the first layers.
+    /// Outputs `[n, width]` of the first `layers` layers.
     fn outputs(
         &self,
-        layers: &[Layer],
+        layers: usize,
         width: usize,
         inputs: ArrayView2<'_, f32>,
     ) -> Result<Array2<f32>> {
         let mut out = Vec::with_capacity(inputs.nrows() * width);
-        for chunk in self.chunks(inputs)? {
-            let chunk = chunk?;
-            let y = forward(layers, &self.params, &chunk.inputs)?;
-            with_slice::<f32, _>(&y, |y| out.extend_from_slice(&y[..chunk.rows * width]))?;
+        let mut way = self.way()?;
+        for (_, rows, x) in self.pieces(inputs)? {
+            match &mut way {
+                Way::Cpu(runner) => {
+                    out.extend_from_slice(runner.answer(&self.params, &x, rows, layers));
+                }
+                Way::Candle(runner) => out.extend(runner.answer(&x, rows, layers)?),
+            }
         }
         Array2::from_shape_vec((inputs.nrows(), width), out)
             .map_err(|e| Error::Internal(e.to_string()))

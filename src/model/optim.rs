@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cpu::vectors;
 use crate::error::{Error, Result};
 
 /// Update rules.
@@ -57,58 +58,61 @@ impl Optimizer {
 pub(super) struct Updater {
     rule: Optimizer,
     /// Momentum, or first moments.
-    first: Vec<Vec<f32>>,
+    first: Vec<f32>,
     /// Second moments; empty for SGD.
-    second: Vec<Vec<f32>>,
+    second: Vec<f32>,
     steps: i32,
 }
 
 impl Updater {
-    /// For parameters of these lengths.
-    pub(super) fn new(rule: &Optimizer, lengths: impl Iterator<Item = usize>) -> Self {
-        let first: Vec<Vec<f32>> = lengths.map(|n| vec![0.0; n]).collect();
+    /// For so many parameters.
+    pub(super) fn new(rule: &Optimizer, parameters: usize) -> Self {
         let second = match rule {
             Optimizer::Sgd { .. } => Vec::new(),
-            Optimizer::AdamW { .. } => first.clone(),
+            Optimizer::AdamW { .. } => vec![0.0; parameters],
         };
-        Self { rule: rule.clone(), first, second, steps: 0 }
+        Self { rule: rule.clone(), first: vec![0.0; parameters], second, steps: 0 }
     }
 
-    /// Begins a step; then [`Self::update`] once per parameter.
-    pub(super) fn begin(&mut self) {
+    /// One step: moves the parameters against their gradient. `factor` is the schedule's.
+    pub(super) fn update(&mut self, params: &mut [f32], grad: &[f32], factor: f64) {
         self.steps += 1;
-    }
-
-    /// Moves parameter number `i` against its gradient. `factor` is the schedule's.
-    pub(super) fn update(&mut self, i: usize, weights: &mut [f32], grad: &[f32], factor: f64) {
         match self.rule {
             Optimizer::Sgd { lr, momentum, weight_decay } => {
                 let rates = [lr * factor, momentum, weight_decay].map(|v| v as f32);
-                sgd(weights, grad, &mut self.first[i], rates);
+                vectors(
+                    #[inline(always)]
+                    || sgd(params, grad, &mut self.first, rates),
+                );
             }
             Optimizer::AdamW { lr, weight_decay } => {
                 let lr = lr * factor;
                 let bias1 = 1.0 - libm::pow(BETA1, f64::from(self.steps));
                 let bias2 = libm::sqrt(1.0 - libm::pow(BETA2, f64::from(self.steps)));
                 let rates = [1.0 - lr * weight_decay, lr / bias1, bias2].map(|v| v as f32);
-                adamw(weights, grad, &mut self.first[i], &mut self.second[i], rates);
+                vectors(
+                    #[inline(always)]
+                    || adamw(params, grad, &mut self.first, &mut self.second, rates),
+                );
             }
         }
     }
 }
 
-fn sgd(weights: &mut [f32], grad: &[f32], memory: &mut [f32], rates: [f32; 3]) {
+#[inline(always)]
+fn sgd(params: &mut [f32], grad: &[f32], memory: &mut [f32], rates: [f32; 3]) {
     let [lr, momentum, decay] = rates;
-    for ((w, &g), m) in weights.iter_mut().zip(grad).zip(memory) {
+    for ((w, &g), m) in params.iter_mut().zip(grad).zip(memory) {
         *m = momentum * *m + (g + decay * *w);
         *w -= lr * *m;
     }
 }
 
-fn adamw(weights: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], rates: [f32; 3]) {
+#[inline(always)]
+fn adamw(params: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], rates: [f32; 3]) {
     let [keep, rate, root] = rates;
     let (b1, b2) = (BETA1 as f32, BETA2 as f32);
-    for (((w, &g), m), v) in weights.iter_mut().zip(grad).zip(m).zip(v) {
+    for (((w, &g), m), v) in params.iter_mut().zip(grad).zip(m).zip(v) {
         *m += (1.0 - b1) * (g - *m);
         *v = b2 * *v + (1.0 - b2) * (g * g);
         *w = *w * keep - rate * *m / (v.sqrt() / root + EPS);
@@ -120,11 +124,10 @@ mod tests {
     use super::*;
 
     fn run(rule: Optimizer, grads: &[f32]) -> f32 {
-        let mut updater = Updater::new(&rule, [1].into_iter());
+        let mut updater = Updater::new(&rule, 1);
         let mut weights = [1.0];
         for &g in grads {
-            updater.begin();
-            updater.update(0, &mut weights, &[g], 1.0);
+            updater.update(&mut weights, &[g], 1.0);
         }
         weights[0]
     }

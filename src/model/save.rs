@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use safetensors::tensor::{Dtype, SafeTensors, TensorInfo, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::arch::Layer;
+use super::network::Network;
 use super::{Arch, Device, InputShape, Model, Parameter};
 use crate::error::{Error, Result};
 
@@ -22,7 +22,7 @@ pub type Provenance = BTreeMap<String, String>;
 /// Key of our part of the header.
 const KEY: &str = "retort";
 /// Version of the header's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,8 +61,8 @@ impl Model {
             tensors.push((name, view.shape().to_vec(), values));
         }
         let Header { arch, shape, classes, provenance, .. } = header;
-        let layers = arch.layers(shape, classes)?;
-        if let Some(found) = differences(&layers, &tensors) {
+        let network = arch.network(shape, classes)?;
+        if let Some(found) = differences(&network, &tensors) {
             return Err(refuse("tensors".into(), found, "exactly the tensors of its network"));
         }
         let model = Self::from_tensors(&arch, shape, classes, device, tensors)?;
@@ -77,15 +77,15 @@ impl Model {
         device: Device,
         tensors: Vec<Parameter>,
     ) -> Result<Self> {
-        let layers = arch.layers(shape, classes)?;
-        if let Some(found) = differences(&layers, &tensors) {
+        let network = arch.network(shape, classes)?;
+        if let Some(found) = differences(&network, &tensors) {
             let expected = format!("exactly the tensors of `{}`", arch.kind());
             return Err(Error::input("parameters of a model", found, expected));
         }
         let mut by_name: BTreeMap<String, Vec<f32>> =
             tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
-        let order = layers.iter().flat_map(Layer::parameters);
-        let values = order.filter_map(|(name, _)| by_name.remove(&name)).collect();
+        let order = network.slots().iter();
+        let values = order.filter_map(|slot| by_name.remove(&slot.name)).flatten().collect();
         Self::assemble(arch, shape, classes, device, values)
     }
 
@@ -248,8 +248,10 @@ fn half(bits: u16) -> f32 {
 }
 
 /// How tensors differ from what a network needs: missing, extra, of another shape.
-fn differences(layers: &[Layer], tensors: &[Parameter]) -> Option<String> {
-    let needed: BTreeMap<String, Vec<usize>> = layers.iter().flat_map(Layer::parameters).collect();
+fn differences(network: &Network, tensors: &[Parameter]) -> Option<String> {
+    let slots = network.slots().iter();
+    let needed: BTreeMap<String, Vec<usize>> =
+        slots.map(|slot| (slot.name.clone(), slot.shape.clone())).collect();
     let found: BTreeMap<&str, &[usize]> =
         tensors.iter().map(|(name, shape, _)| (name.as_str(), &shape[..])).collect();
     let missing: Vec<&str> =

@@ -5,38 +5,39 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::{log_softmax, rowwise};
+use super::by_row;
 use crate::error::{Error, Result, expect_shape};
 use crate::oracle::TopK;
 
 /// Loss and gradient for logits `[n, c]`. Known probabilities that sum to more than 1, or that leave
 /// something over when every class is known, are scaled to sum to 1.
 pub fn loss(logits: ArrayView2<'_, f64>, top: &TopK) -> (f64, Array2<f64>) {
-    let whole = top.ids.ncols() == top.classes;
-    let mut known = vec![false; top.classes];
-    rowwise(logits, |row, z, grad| {
-        let (ids, probs) = (top.ids.row(row), top.probs.row(row));
-        let sum = probs.sum();
-        let scale = if whole || sum > 1.0 { 1.0 / sum } else { 1.0 };
-        let rest = if whole { 0.0 } else { (1.0 - sum * scale).max(0.0) };
-        ids.iter().for_each(|&id| known[id] = true);
-        log_softmax(z, grad);
-        let log_rest = log_sum(grad.iter().zip(&known).filter(|(_, k)| !**k).map(|(g, _)| *g));
-        let mut kl = if rest > 0.0 { rest * (libm::log(rest) - log_rest) } else { 0.0 };
-        for (g, &known) in grad.iter_mut().zip(&known) {
-            // Known classes still hold log q; their part of the sum follows.
-            if !known {
-                *g = libm::exp(*g) - rest * libm::exp(*g - log_rest);
-            }
-        }
-        for (&id, &p) in ids.iter().zip(probs) {
-            let p = p * scale;
-            kl += if p > 0.0 { p * (libm::log(p) - grad[id]) } else { 0.0 };
-            grad[id] = libm::exp(grad[id]) - p;
-            known[id] = false;
-        }
-        kl
-    })
+    by_row(logits, |row, z, q| self::row(z, q, top, row))
+}
+
+/// Loss of one row, given its log softmax and softmax; the gradient in place of the former.
+pub(super) fn row(z: &mut [f64], q: &[f64], top: &TopK, target: usize) -> f64 {
+    let (ids, probs) = (top.ids.row(target), top.probs.row(target));
+    let whole = ids.len() == top.classes;
+    let sum = probs.sum();
+    let scale = if whole || sum > 1.0 { 1.0 / sum } else { 1.0 };
+    let rest = if whole { 0.0 } else { (1.0 - sum * scale).max(0.0) };
+    let mut kl = 0.0;
+    // Known classes leave the sum over the others.
+    for (&id, &p) in ids.iter().zip(probs) {
+        let p = p * scale;
+        kl += if p > 0.0 { p * (libm::log(p) - z[id]) } else { 0.0 };
+        z[id] = f64::NEG_INFINITY;
+    }
+    let log_rest = log_sum(z.iter().copied());
+    kl += if rest > 0.0 { rest * (libm::log(rest) - log_rest) } else { 0.0 };
+    for (z, &q) in z.iter_mut().zip(q) {
+        *z = if rest > 0.0 { q - rest * libm::exp(*z - log_rest) } else { q };
+    }
+    for (&id, &p) in ids.iter().zip(probs) {
+        z[id] = q[id] - p * scale;
+    }
+    kl
 }
 
 /// Refuses top-k answers that are not for `classes` classes, or not distinct classes with

@@ -6,8 +6,11 @@
 pub mod bucket;
 pub mod hard_label;
 pub mod soft_label;
+pub(super) mod tokens;
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
+
+use super::cpu::{exp64, vectors};
 
 use crate::error::{Error, Result, expect_shape};
 use crate::oracle::TopK;
@@ -58,6 +61,7 @@ pub(super) enum Goal {
     Hard(Vec<usize>),
     Soft(soft_label::Tempered),
     Bucket(TopK),
+    Tokens(tokens::Texts),
 }
 
 impl Goal {
@@ -82,25 +86,35 @@ impl Goal {
         }
     }
 
-    /// The rows at `index`, in that order.
-    pub(super) fn select(&self, index: &[usize]) -> Self {
+    /// Loss of the examples at `index`, and the gradient in place of their logits: one row per target, or
+    /// one per position of a text. Both are divided by `weight`, the examples' own or that of a larger
+    /// batch of which they are a part.
+    pub(super) fn loss(&self, index: &[usize], z: &mut [f64], weight: f64, room: &mut Room) -> f64 {
+        let rows = match self {
+            Self::Tokens(texts) => index.len() * texts.positions(),
+            _ => index.len(),
+        };
+        let c = z.len() / rows.max(1);
+        let scale = 1.0 / weight;
         match self {
-            Self::Hard(labels) => Self::Hard(index.iter().map(|&i| labels[i]).collect()),
-            Self::Soft(tempered) => Self::Soft(tempered.select(index)),
-            Self::Bucket(top) => Self::Bucket(TopK {
-                classes: top.classes,
-                ids: top.ids.select(Axis(0), index),
-                probs: top.probs.select(Axis(0), index),
+            Self::Hard(labels) => {
+                rowwise(z, c, scale, room, |i, z, q| hard_label::row(z, q, labels[index[i]]))
+            }
+            Self::Soft(tempered) => tempered.rows(index, z, c, scale, room),
+            Self::Bucket(top) => {
+                rowwise(z, c, scale, room, |i, z, q| bucket::row(z, q, top, index[i]))
+            }
+            Self::Tokens(texts) => rowwise(z, c, scale, room, |i, z, q| {
+                texts.row(z, q, index[i / texts.positions()], i % texts.positions())
             }),
         }
     }
 
-    /// Loss and gradient; one row of logits per target.
-    pub(super) fn loss(&self, logits: ArrayView2<'_, f64>) -> (f64, Array2<f64>) {
+    /// What the loss of these examples is divided by: their number, or that of the tokens that count.
+    pub(super) fn weight(&self, index: &[usize]) -> f64 {
         match self {
-            Self::Hard(labels) => hard_label::loss(logits, labels),
-            Self::Soft(tempered) => tempered.loss(logits),
-            Self::Bucket(top) => bucket::loss(logits, top),
+            Self::Tokens(texts) => texts.counted(index).max(1) as f64,
+            _ => index.len() as f64,
         }
     }
 }
@@ -119,14 +133,13 @@ pub fn cross_entropy(
     logits: ArrayView2<'_, f64>,
     targets: ArrayView2<'_, f64>,
 ) -> (f64, Array2<f64>) {
-    rowwise(logits, |row, z, grad| {
+    by_row(logits, |row, z, q| {
         let p = targets.row(row);
         let mass = p.sum();
         let mut loss = 0.0;
-        log_softmax(z, grad);
-        for (g, &p) in grad.iter_mut().zip(p) {
-            loss -= if p == 0.0 { 0.0 } else { p * *g };
-            *g = mass * libm::exp(*g) - p;
+        for ((z, &q), &p) in z.iter_mut().zip(q).zip(p) {
+            loss -= if p == 0.0 { 0.0 } else { p * *z };
+            *z = mass * q - p;
         }
         loss
     })
@@ -134,40 +147,73 @@ pub fn cross_entropy(
 
 /// Softmax of each row.
 pub fn softmax(logits: ArrayView2<'_, f64>) -> Array2<f64> {
+    let c = logits.ncols();
     let mut probs = logits.as_standard_layout().into_owned();
-    for mut row in probs.rows_mut() {
-        let largest = row.fold(f64::NEG_INFINITY, |a: f64, &b| a.max(b));
-        row.mapv_inplace(|z| libm::exp(z - largest));
-        let sum = row.sum();
-        row /= sum;
+    let flat = probs.as_slice_mut().expect("a new array is row-major");
+    exponentials(flat, c.max(1));
+    for row in flat.chunks_exact_mut(c.max(1)) {
+        let sum: f64 = row.iter().sum();
+        row.iter_mut().for_each(|p| *p /= sum);
     }
     probs
 }
 
-/// Mean over rows of `f(row number, logits, gradient to fill)`, which gives the loss of a row; the
-/// gradient is that of the mean.
-fn rowwise(
-    logits: ArrayView2<'_, f64>,
-    mut f: impl FnMut(usize, ArrayView1<'_, f64>, &mut [f64]) -> f64,
-) -> (f64, Array2<f64>) {
-    let (n, c) = logits.dim();
-    let mut grad = vec![0.0; n * c];
-    let mut sum = 0.0;
-    for (i, (z, grad)) in logits.rows().into_iter().zip(grad.chunks_exact_mut(c)).enumerate() {
-        sum += f(i, z, grad);
-        grad.iter_mut().for_each(|g| *g /= n as f64);
-    }
-    let grad = Array2::from_shape_vec((n, c), grad).expect("one gradient per logit");
-    (sum / n as f64, grad)
+/// Buffers of a loss, used again by every step.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    probs: Vec<f64>,
 }
 
-/// log softmax of a row into `out`. NaN and infinite logits give NaN, never a panic.
-fn log_softmax<'a>(z: impl IntoIterator<Item = &'a f64>, out: &mut [f64]) {
-    out.iter_mut().zip(z).for_each(|(o, &z)| *o = z);
-    let largest = out.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-    let sum: f64 = out.iter().map(|z| libm::exp(z - largest)).sum();
-    let shift = largest + libm::log(sum);
-    out.iter_mut().for_each(|z| *z -= shift);
+/// e^(z - largest z of the row), in place; NaN and infinite logits give NaN, never a panic. Gives nothing
+/// back: the largest is 0 afterwards, in the logarithm.
+fn exponentials(z: &mut [f64], c: usize) {
+    for row in z.chunks_exact_mut(c) {
+        let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        row.iter_mut().for_each(|z| *z -= largest);
+    }
+    vectors(
+        #[inline(always)]
+        || z.iter_mut().for_each(|z| *z = exp64(*z)),
+    );
+}
+
+/// Sum over rows of `f(row number, log softmax of the row, softmax of the row)`, times `scale`. f gives
+/// the loss of a row and leaves its gradient in place of the logarithms; it is scaled too.
+fn rowwise(
+    z: &mut [f64],
+    c: usize,
+    scale: f64,
+    room: &mut Room,
+    mut f: impl FnMut(usize, &mut [f64], &[f64]) -> f64,
+) -> f64 {
+    let probs = &mut room.probs;
+    probs.clear();
+    probs.extend_from_slice(z);
+    exponentials(probs, c);
+    let mut sum = 0.0;
+    let rows = z.chunks_exact_mut(c).zip(probs.chunks_exact_mut(c));
+    for (i, (z, q)) in rows.enumerate() {
+        let mass: f64 = q.iter().sum();
+        let largest = z.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        let (over, shift) = (1.0 / mass, largest + libm::log(mass));
+        z.iter_mut().for_each(|z| *z -= shift);
+        q.iter_mut().for_each(|q| *q *= over);
+        sum += f(i, z, q);
+        z.iter_mut().for_each(|g| *g *= scale);
+    }
+    sum * scale
+}
+
+/// As [`rowwise`], mean over the rows of an array.
+fn by_row(
+    logits: ArrayView2<'_, f64>,
+    f: impl FnMut(usize, &mut [f64], &[f64]) -> f64,
+) -> (f64, Array2<f64>) {
+    let (n, c) = logits.dim();
+    let mut grad = logits.as_standard_layout().into_owned();
+    let z = grad.as_slice_mut().expect("a new array is row-major");
+    let loss = rowwise(z, c.max(1), 1.0 / n as f64, &mut Room::default(), f);
+    (loss, grad)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //!
 //! An API gives probabilities, not logits, so the teacher's side is softmax(log(max(p, eps)) / T).
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 
-use super::{log_softmax, rowwise};
+use super::{Room, by_row, rowwise};
 use crate::error::{Error, Result};
 
 /// A teacher's probabilities at temperature T.
@@ -36,37 +36,46 @@ impl Tempered {
         {
             return Err(Error::input(format!("target probability of row {row}"), p, "0 or more"));
         }
-        let mut logs = probs.mapv(|p| libm::log(p.max(eps)) / temperature);
-        for mut row in logs.rows_mut() {
-            let raised = row.to_vec();
-            log_softmax(&raised, row.as_slice_mut().expect("a new array is row-major"));
-        }
-        Ok(Self { temperature, probs: logs.mapv(libm::exp), logs })
-    }
-
-    /// The rows at `index`, in that order.
-    pub fn select(&self, index: &[usize]) -> Self {
-        Self {
-            temperature: self.temperature,
-            probs: self.probs.select(Axis(0), index),
-            logs: self.logs.select(Axis(0), index),
-        }
+        let raised = probs.mapv(|p| libm::log(p.max(eps)) / temperature);
+        let mut probs = Array2::zeros(raised.dim());
+        let (_, logs) = by_row(raised.view(), |row, _, q| {
+            probs.row_mut(row).iter_mut().zip(q).for_each(|(p, &q)| *p = q);
+            0.0
+        });
+        let n = logs.nrows() as f64;
+        Ok(Self { temperature, probs, logs: logs * n })
     }
 
     /// Loss and gradient for logits `[n, c]`.
     pub fn loss(&self, logits: ArrayView2<'_, f64>) -> (f64, Array2<f64>) {
+        let tempered = logits.mapv(|z| z / self.temperature);
+        by_row(tempered.view(), |row, z, q| self.row(z, q, row))
+    }
+
+    /// As [`Self::loss`] for the targets at `index`, in place, times `scale`.
+    pub(super) fn rows(
+        &self,
+        index: &[usize],
+        z: &mut [f64],
+        c: usize,
+        scale: f64,
+        room: &mut Room,
+    ) -> f64 {
+        z.iter_mut().for_each(|z| *z /= self.temperature);
+        rowwise(z, c, scale, room, |i, z, q| self.row(z, q, index[i]))
+    }
+
+    /// Loss of one row, given log softmax and softmax of the tempered logits; the gradient in place of
+    /// the former.
+    fn row(&self, z: &mut [f64], q: &[f64], target: usize) -> f64 {
         let t = self.temperature;
-        let tempered = logits.mapv(|z| z / t);
-        rowwise(tempered.view(), |row, z, grad| {
-            log_softmax(z, grad);
-            let mut kl = 0.0;
-            let targets = self.probs.row(row).into_iter().zip(self.logs.row(row));
-            for (g, (&p, &log_p)) in grad.iter_mut().zip(targets) {
-                // p underflows to 0 before its logarithm is infinite: 0 times a finite number.
-                kl += p * (log_p - *g);
-                *g = t * (libm::exp(*g) - p); // t^2 from the factor, 1/t from the division
-            }
-            t * t * kl
-        })
+        let mut kl = 0.0;
+        let targets = self.probs.row(target).into_iter().zip(self.logs.row(target));
+        for ((z, &q), (&p, &log_p)) in z.iter_mut().zip(q).zip(targets) {
+            // p underflows to 0 before its logarithm is infinite: 0 times a finite number.
+            kl += p * (log_p - *z);
+            *z = t * (q - p); // t^2 from the factor, 1/t from the division
+        }
+        t * t * kl
     }
 }

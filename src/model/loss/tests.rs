@@ -1,7 +1,7 @@
 //! Losses against reference vectors and published slips.
 
 use super::*;
-use ndarray::{arr2, concatenate};
+use ndarray::{Axis, arr2, concatenate};
 use serde_json::Value;
 
 const VECTORS: &str =

@@ -1,0 +1,306 @@
+//! Decoder-only language models: tokens in, a distribution over the next token out at every position.
+//!
+//! Pre-norm blocks (Radford et al. 2019) of causal attention and a feed-forward layer of four times the
+//! width with GELU, rotary or learnt positions, and an output layer of its own. Trained by the loop that trains
+//! classifiers; answers come one token at a time, with the keys and values of the past kept.
+
+mod decode;
+
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::cpu;
+use super::init::Draw;
+use super::layer::{Activation, Attention, Dense, Dropout, Embed, Layer, Norm, NormKind, Residual};
+use super::loss::{Goal, tokens::Texts};
+use super::network::Network;
+use super::train::{Start, Trained, train};
+use super::{Device, Parameter, Recipe};
+use crate::error::{Error, Result, expect_shape};
+use crate::seed::Seed;
+
+/// Which norm the blocks use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormRule {
+    /// Layer norm.
+    #[default]
+    Layer,
+    /// Root-mean-square norm.
+    Rms,
+}
+
+/// How positions are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Positions {
+    /// Rotary (Su et al. 2021).
+    #[default]
+    Rotary,
+    /// A learnt row for each.
+    Learnt,
+}
+
+/// The plan of a decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decoder {
+    /// Different tokens; 256 for bytes.
+    pub vocabulary: usize,
+    /// Most tokens of a text.
+    pub context: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Attention heads of a block; must divide the width, into even parts with rotary positions.
+    pub heads: usize,
+    /// Numbers of a position.
+    pub width: usize,
+    #[serde(default)]
+    pub norm: NormRule,
+    #[serde(default)]
+    pub positions: Positions,
+    /// Chance that a number of a block's output is dropped while learning.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+/// Deviation of fresh weights (Radford et al. 2019).
+const DEVIATION: f64 = 0.02;
+
+impl Decoder {
+    /// Refuses a plan that cannot be built.
+    pub fn check(&self) -> Result<()> {
+        let Self { vocabulary, context, layers, heads, width, .. } = *self;
+        let counts = [
+            ("model.vocabulary", vocabulary),
+            ("model.context", context),
+            ("model.layers", layers),
+            ("model.heads", heads),
+            ("model.width", width),
+        ];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Err(Error::config(key, "0", "1 or more"));
+        }
+        let parts = match self.positions {
+            Positions::Rotary => 2 * heads,
+            Positions::Learnt => heads,
+        };
+        if !width.is_multiple_of(parts) {
+            let found = format!("{heads} heads for a width of {width}");
+            return Err(Error::config("model.heads", found, format!("a multiple of {parts}")));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error::config(
+                "model.dropout",
+                self.dropout.to_string(),
+                "0 up to, but not, 1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The network, tokens to logits.
+    pub(super) fn network(&self) -> Result<Network> {
+        self.check()?;
+        let mut build = Build { plan: self, at: 0 };
+        let mut layers = vec![build.embed()];
+        for block in 1..=self.layers {
+            layers.extend(build.block(block));
+        }
+        layers.push(build.norm("norm".into()));
+        let deviation = DEVIATION;
+        let out =
+            build.dense("output".into(), self.width, self.vocabulary, Activation::None, deviation);
+        layers.push(out);
+        Ok(Network::new(layers))
+    }
+}
+
+/// Layers with their places among the parameters.
+struct Build<'a> {
+    plan: &'a Decoder,
+    at: usize,
+}
+
+impl Build<'_> {
+    fn take(&mut self, numbers: usize) -> usize {
+        self.at += numbers;
+        self.at - numbers
+    }
+
+    fn embed(&mut self) -> Layer {
+        let Decoder { vocabulary, context: positions, width, .. } = *self.plan;
+        let places = self.plan.positions == Positions::Learnt;
+        let at = self.take((vocabulary + if places { positions } else { 0 }) * width);
+        let draw = Draw::Normal { deviation: DEVIATION };
+        let name = "embed".into();
+        Layer::Embed(Embed { name, positions, vocabulary, width, places, draw, at })
+    }
+
+    fn norm(&mut self, name: String) -> Layer {
+        let Decoder { context: times, width, .. } = *self.plan;
+        let (kind, numbers) = match self.plan.norm {
+            NormRule::Layer => (NormKind::Layer, 2 * width),
+            NormRule::Rms => (NormKind::Rms, width),
+        };
+        Layer::Norm(Norm { name, kind, times, width, at: self.take(numbers) })
+    }
+
+    fn dense(
+        &mut self,
+        name: String,
+        from: usize,
+        to: usize,
+        activation: Activation,
+        deviation: f64,
+    ) -> Layer {
+        let at = self.take((from + 1) * to);
+        let draw = Draw::Normal { deviation };
+        let times = self.plan.context;
+        Layer::Dense(Dense { name, times, from, to, activation, bias: true, draw, at })
+    }
+
+    /// Attention and feed-forward, each around its own way. Weights into the way are smaller, so that
+    /// its numbers do not grow with the depth (Radford et al. 2019, section 2.3).
+    fn block(&mut self, block: usize) -> [Layer; 2] {
+        let Decoder { context, width, heads, layers, .. } = *self.plan;
+        let name = |part: &str| format!("block{block}.{part}");
+        let small = DEVIATION / libm::sqrt(2.0 * layers as f64);
+        let rotary = self.plan.positions == Positions::Rotary;
+        let attention = vec![
+            self.norm(name("attention.norm")),
+            self.dense(name("attention.in"), width, 3 * width, Activation::None, DEVIATION),
+            Layer::Attention(Attention::new(context, width, heads, rotary)),
+            self.dense(name("attention.out"), width, width, Activation::None, small),
+        ];
+        let forward = vec![
+            self.norm(name("forward.norm")),
+            self.dense(name("forward.in"), width, 4 * width, Activation::Gelu, DEVIATION),
+            self.dense(name("forward.out"), 4 * width, width, Activation::None, small),
+        ];
+        let drop = |mut inner: Vec<Layer>, part: &str| {
+            if self.plan.dropout > 0.0 {
+                let (len, share) = (context * width, self.plan.dropout);
+                inner.push(Layer::Dropout(Dropout { name: name(part), len, share }));
+            }
+            Layer::Residual(Residual { inner })
+        };
+        [drop(attention, "attention.drop"), drop(forward, "forward.drop")]
+    }
+}
+
+/// A trained or fresh decoder. Clones share their weights.
+#[derive(Clone, Debug)]
+pub struct Language {
+    plan: Decoder,
+    device: Device,
+    network: Network,
+    params: Arc<Vec<f32>>,
+}
+
+/// Texts to learn from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    /// `[n, context]` token numbers.
+    pub tokens: Array2<u16>,
+    /// `[n, context]` the token that follows each; -1 where nothing is to be learnt.
+    pub next: Array2<i32>,
+}
+
+/// What training a decoder gave.
+#[derive(Debug)]
+pub struct Learned {
+    /// After the last step.
+    pub last: Language,
+    /// At the best validation loss; the same as `last` without validation texts.
+    pub selected: Language,
+    /// Steps taken.
+    pub steps: usize,
+}
+
+impl Language {
+    /// Fresh weights, as GPT-2 draws them.
+    pub fn init(plan: &Decoder, device: Device, seed: Seed) -> Result<Self> {
+        let network = plan.network()?;
+        device.open()?;
+        let params = Arc::new(network.draw(seed));
+        Ok(Self { plan: plan.clone(), device, network, params })
+    }
+
+    /// Its plan.
+    pub const fn plan(&self) -> &Decoder {
+        &self.plan
+    }
+
+    /// Every parameter, in fixed order.
+    pub fn weights(&self) -> Vec<Parameter> {
+        let slots = self.network.slots().iter();
+        let values = |at: usize, len: usize| self.params[at..at + len].to_vec();
+        slots.map(|s| (s.name.clone(), s.shape.clone(), values(s.at, s.len()))).collect()
+    }
+
+    /// Logits `[n * context, vocabulary]` of texts `[n, context]`, position after position.
+    pub fn logits(&self, tokens: ArrayView2<'_, u16>) -> Result<Array2<f32>> {
+        self.check_tokens(tokens)?;
+        let rows = tokens.nrows() * self.plan.context;
+        let mut out = Vec::with_capacity(rows * self.plan.vocabulary);
+        let mut runner = cpu::Runner::new(&self.network);
+        let layers = self.network.layers().len();
+        for text in tokens.rows() {
+            let x: Vec<f32> = text.iter().map(|&t| f32::from(t)).collect();
+            out.extend_from_slice(runner.answer(&self.params, &x, 1, layers));
+        }
+        Array2::from_shape_vec((rows, self.plan.vocabulary), out)
+            .map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// Learns to tell the next token. Same seed, same device, same build: same weights, at any thread count.
+    pub fn fit(&self, corpus: &Corpus, recipe: &Recipe, seed: Seed) -> Result<Learned> {
+        recipe.check()?;
+        self.check_tokens(corpus.tokens.view())?;
+        let (n, context) = corpus.tokens.dim();
+        expect_shape("next tokens of texts", corpus.next.shape(), &[n, context])?;
+        if n == 0 {
+            return Err(Error::input("texts to learn from", 0, "1 or more"));
+        }
+        let most = self.plan.vocabulary as i32;
+        if let Some(((row, at), token)) =
+            corpus.next.indexed_iter().find(|(_, t)| !(-1..most).contains(*t))
+        {
+            let what = format!("next token of text {row}, position {at}");
+            return Err(Error::input(what, token, format!("-1 or below {most}")));
+        }
+        let goal = Goal::Tokens(Texts { targets: corpus.next.clone() });
+        let inputs = corpus.tokens.mapv(f32::from);
+        let start = Start {
+            network: &self.network,
+            params: &self.params,
+            device: self.device,
+            inputs: inputs.view(),
+            goal: &goal,
+        };
+        let Trained { last, selected, steps, .. } = train(&start, recipe, seed)?;
+        let with = |params| Self { params: Arc::new(params), ..self.clone() };
+        let last = with(last);
+        let selected = selected.map_or_else(|| last.clone(), with);
+        Ok(Learned { last, selected, steps })
+    }
+
+    fn check_tokens(&self, tokens: ArrayView2<'_, u16>) -> Result<()> {
+        let shape = [tokens.nrows(), self.plan.context];
+        expect_shape("tokens of texts", tokens.shape(), &shape)?;
+        let most = self.plan.vocabulary;
+        match tokens.indexed_iter().find(|(_, t)| usize::from(**t) >= most) {
+            Some(((row, at), token)) => {
+                let what = format!("token of text {row}, position {at}");
+                Err(Error::input(what, token, format!("below {most}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

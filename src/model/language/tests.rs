@@ -1,0 +1,100 @@
+//! A small decoder on texts with a rule.
+
+use super::*;
+use crate::oracle::argmax;
+
+fn plan() -> Decoder {
+    Decoder {
+        vocabulary: 11,
+        context: 12,
+        layers: 2,
+        heads: 2,
+        width: 16,
+        norm: NormRule::default(),
+        positions: Positions::default(),
+        dropout: 0.0,
+    }
+}
+
+/// Texts that count up from different starts, by one or by two.
+fn counting(n: usize) -> Corpus {
+    let token = |i: usize, at: usize| (i + at * (1 + i / 11 % 2)) % 11;
+    let tokens = Array2::from_shape_fn((n, 12), |(i, at)| token(i, at) as u16);
+    let next = Array2::from_shape_fn((n, 12), |(i, at)| match at {
+        0 => -1, // nobody can know the step yet
+        _ => token(i, at + 1) as i32,
+    });
+    Corpus { tokens, next }
+}
+
+fn recipe(steps: usize) -> Recipe {
+    Recipe { steps, validation: 0.0, ..Recipe::default() }
+}
+
+#[test]
+fn a_decoder_learns_a_rule_and_continues_by_it() {
+    let fresh = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
+    let learned = fresh.fit(&counting(44), &recipe(400), Seed::new(2)).unwrap().last;
+    let answers = learned.greedy(&[vec![3, 4], vec![5, 7, 9]], 5).unwrap();
+    assert_eq!(answers, [vec![5, 6, 7, 8, 9], vec![0, 2, 4, 6, 8]]);
+}
+
+#[test]
+fn every_parameter_of_a_decoder_moves() {
+    for positions in [Positions::Rotary, Positions::Learnt] {
+        let plan = Decoder { positions, dropout: 0.1, ..plan() };
+        let fresh = Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap();
+        let after = fresh.fit(&counting(22), &recipe(2), Seed::new(2)).unwrap().last;
+        for ((name, _, old), (_, _, new)) in fresh.weights().into_iter().zip(after.weights()) {
+            assert_ne!(old, new, "{name} did not move");
+        }
+    }
+}
+
+#[test]
+fn answers_one_by_one_agree_with_whole_texts() {
+    for norm in [NormRule::Layer, NormRule::Rms] {
+        let plan = Decoder { norm, ..plan() };
+        let model = Language::init(&plan, Device::Cpu, Seed::new(3)).unwrap();
+        let model = model.fit(&counting(22), &recipe(30), Seed::new(2)).unwrap().last;
+        let prompt = vec![4, 1, 7];
+        let answer = model.greedy(&[vec![9], prompt.clone()], 40).unwrap().pop().unwrap();
+        assert_eq!(answer.len(), 10, "until the context is full, and one beyond");
+        let mut text = prompt;
+        for token in answer {
+            let mut padded = text.clone();
+            padded.resize(12, 0);
+            let padded = Array2::from_shape_vec((1, 12), padded).unwrap();
+            let logits = model.logits(padded.view()).unwrap();
+            assert_eq!(argmax(logits.row(text.len() - 1).iter()), usize::from(token));
+            text.push(token);
+        }
+    }
+}
+
+#[test]
+fn weights_depend_on_shards_but_not_on_threads() {
+    let fresh = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
+    let train = |shards, threads| {
+        let recipe = Recipe { shards, threads, ..recipe(5) };
+        fresh.fit(&counting(44), &recipe, Seed::new(2)).unwrap().last.weights()
+    };
+    assert_eq!(train(4, 1), train(4, 2));
+    assert_eq!(train(4, 1), train(4, 4));
+}
+
+#[test]
+fn plans_and_texts_that_cannot_work_are_refused() {
+    let heads = Decoder { heads: 3, ..plan() }.check().unwrap_err().to_string();
+    assert!(heads.contains("model.heads: found 3 heads for a width of 16"), "{heads}");
+    assert!(Decoder { layers: 0, ..plan() }.check().is_err());
+    assert!(Decoder { dropout: 1.0, ..plan() }.check().is_err());
+    let model = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
+    assert!(model.greedy(&[vec![]], 1).is_err());
+    assert!(model.greedy(&[vec![11]], 1).is_err());
+    assert!(model.greedy(&[vec![0; 13]], 1).is_err());
+    let mut corpus = counting(4);
+    corpus.next[[1, 2]] = 11;
+    let error = model.fit(&corpus, &recipe(1), Seed::new(1)).unwrap_err().to_string();
+    assert!(error.contains("next token of text 1, position 2"), "{error}");
+}

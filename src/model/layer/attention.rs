@@ -1,0 +1,398 @@
+//! Causal attention of several heads (Vaswani et al. 2017, section 3.2), with rotary positions (Su et
+//! al. 2021) if asked. The projections around it are dense layers.
+//!
+//! One head of one text is computed from beginning to end before the next: its queries, keys, values and
+//! weights stay in the nearest caches. Rows are taken in blocks, and a block meets only keys that lie
+//! before its end.
+
+use super::{Cell, Pass, Room, Slot, Wanted, sized};
+use crate::model::cpu::{Matrix, Real, Size, Start, vectors};
+
+/// Queries, keys and values `[positions, 3 * width]` -> `[positions, width]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::model) struct Attention {
+    pub positions: usize,
+    pub width: usize,
+    pub heads: usize,
+    /// Cosines, then sines, `[positions, width / heads / 2]` each; none without rotary positions.
+    angles: Vec<f32>,
+}
+
+/// Rows of a block.
+const BLOCK: usize = 32;
+/// Base of the rotary frequencies (Su et al. 2021, section 3.2.2).
+const BASE: f64 = 10_000.0;
+
+/// What one head of one text keeps: queries (scaled), keys, values `[positions, d]`, and weights
+/// `[positions, positions]`.
+struct Head<'a, T> {
+    q: &'a mut [T],
+    k: &'a mut [T],
+    v: &'a mut [T],
+    weights: &'a mut [T],
+}
+
+impl Attention {
+    /// For heads that divide the width; with rotary positions, into even parts.
+    pub(in crate::model) fn new(
+        positions: usize,
+        width: usize,
+        heads: usize,
+        rotary: bool,
+    ) -> Self {
+        let half = if rotary { width / heads / 2 } else { 0 };
+        let angle = |at: usize| {
+            let (place, pair) = (at / half, at % half);
+            place as f64 * libm::pow(BASE, -(pair as f64) / half as f64)
+        };
+        let all = || (0..positions * half).map(angle);
+        let angles = all().map(libm::cos).chain(all().map(libm::sin)).map(|v| v as f32).collect();
+        Self { positions, width, heads, angles }
+    }
+
+    /// Cosines and sines of the rotary angles, `[positions, width / heads / 2]` each.
+    pub(in crate::model) fn angles(&self) -> (&[f32], &[f32]) {
+        self.angles.split_at(self.angles.len() / 2)
+    }
+
+    /// True with rotary positions.
+    pub(in crate::model) fn rotary(&self) -> bool {
+        !self.angles.is_empty()
+    }
+
+    pub(super) const fn inputs(&self) -> usize {
+        3 * self.outputs()
+    }
+
+    pub(super) const fn outputs(&self) -> usize {
+        self.positions * self.width
+    }
+
+    /// Two products of `[positions, positions]` and `[positions, width]`.
+    pub(super) const fn multiply_adds(&self) -> usize {
+        2 * self.positions * self.outputs()
+    }
+
+    pub(super) const fn slots(&self) -> Vec<Slot> {
+        Vec::new()
+    }
+
+    const fn head_width(&self) -> usize {
+        self.width / self.heads
+    }
+
+    /// Numbers that one head of one text keeps.
+    const fn kept(&self) -> usize {
+        self.positions * (3 * self.head_width() + self.positions)
+    }
+
+    fn head<'a, T>(&self, kept: &'a mut [T]) -> Head<'a, T> {
+        let size = self.positions * self.head_width();
+        let (q, rest) = kept.split_at_mut(size);
+        let (k, rest) = rest.split_at_mut(size);
+        let (v, weights) = rest.split_at_mut(size);
+        Head { q, k, v, weights }
+    }
+
+    /// 1 / sqrt(d)
+    fn scale<T: Real>(&self) -> T {
+        T::one() / T::of(self.head_width() as f64).sqrt()
+    }
+
+    /// Turns the pairs (i, i + d/2) of a row by the angles of its place; backwards if `back`.
+    #[inline(always)]
+    fn rotate<T: Real>(&self, row: &mut [T], place: usize, back: bool) {
+        if self.angles.is_empty() {
+            return;
+        }
+        let half = row.len() / 2;
+        let (cosines, sines) = self.angles();
+        let (cosines, sines) = (&cosines[place * half..][..half], &sines[place * half..][..half]);
+        let (left, right) = row.split_at_mut(half);
+        let pairs = left.iter_mut().zip(right).zip(cosines.iter().zip(sines));
+        for ((a, b), (&c, &s)) in pairs {
+            let (c, s) = (T::of(f64::from(c)), T::of(f64::from(s)));
+            let s = if back { -s } else { s };
+            (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+        }
+    }
+
+    /// A row of queries or keys of one head into its place.
+    #[inline(always)]
+    pub(in crate::model) fn place<T: Real>(
+        &self,
+        from: &[T],
+        place: usize,
+        scale: T,
+        to: &mut [T],
+    ) {
+        to.iter_mut().zip(from).for_each(|(to, &x)| *to = x * scale);
+        self.rotate(to, place, false);
+    }
+
+    pub(super) fn forward<T: Real>(
+        &self,
+        n: usize,
+        _params: &[T],
+        x: &[T],
+        cell: &mut Cell<T>,
+        room: &mut Room<T>,
+        _pass: Pass,
+    ) {
+        let kept = sized(&mut cell.kept, n * self.heads * self.kept());
+        let y = sized(&mut cell.y, n * self.outputs());
+        let texts = x.chunks_exact(self.inputs()).zip(y.chunks_exact_mut(self.outputs()));
+        let kept = kept.chunks_exact_mut(self.heads * self.kept());
+        for ((x, y), kept) in texts.zip(kept) {
+            for (h, kept) in kept.chunks_exact_mut(self.kept()).enumerate() {
+                let head = self.head(kept);
+                self.gather(x, h, head.q, head.k, head.v);
+                self.attend(&head.q[..], &head.k[..], &head.v[..], head.weights, y, h, room);
+            }
+        }
+    }
+
+    /// The rows of one head.
+    fn gather<T: Real>(&self, x: &[T], h: usize, q: &mut [T], k: &mut [T], v: &mut [T]) {
+        let d = self.head_width();
+        let scale = self.scale();
+        vectors(
+            #[inline(always)]
+            || {
+                let rows =
+                    q.chunks_exact_mut(d).zip(k.chunks_exact_mut(d)).zip(v.chunks_exact_mut(d));
+                for (place, (((q, k), v), x)) in
+                    rows.zip(x.chunks_exact(3 * self.width)).enumerate()
+                {
+                    let part = |i: usize| &x[i * self.width + h * d..][..d];
+                    self.place(part(0), place, scale, q);
+                    self.place(part(1), place, T::one(), k);
+                    v.copy_from_slice(part(2));
+                }
+            },
+        );
+    }
+
+    /// Weights of every row, and the mix of values into the head's columns of y.
+    fn attend<T: Real>(
+        &self,
+        q: &[T],
+        k: &[T],
+        v: &[T],
+        weights: &mut [T],
+        y: &mut [T],
+        h: usize,
+        room: &mut Room<T>,
+    ) {
+        let (d, t) = (self.head_width(), self.positions);
+        for first in (0..t).step_by(BLOCK) {
+            let rows = BLOCK.min(t - first);
+            let seen = first + rows;
+            let block = &mut weights[first * t..seen * t];
+            let size = Size { m: rows, k: d, n: seen };
+            let (q, k) = (Matrix::rows(&q[first * d..], d), Matrix::rows(k, d).turned());
+            T::multiply(size, q, k, block, t, Start::Zero, &mut room.pack);
+            for (i, row) in block.chunks_exact_mut(t).enumerate() {
+                softmax(row, first + i + 1);
+            }
+            let size = Size { m: rows, k: seen, n: d };
+            let (block, v) = (Matrix::rows(block, t), Matrix::rows(v, d));
+            let y = &mut y[first * self.width + h * d..];
+            T::multiply(size, block, v, y, self.width, Start::Zero, &mut room.pack);
+        }
+    }
+
+    pub(super) fn backward<T: Real>(
+        &self,
+        _n: usize,
+        _params: &[T],
+        _x: &[T],
+        cell: &mut Cell<T>,
+        dy: &mut [T],
+        room: &mut Room<T>,
+        wanted: Wanted<'_, T>,
+    ) {
+        let Some(dx) = wanted.input else { return };
+        let texts = dx.chunks_exact_mut(self.inputs()).zip(dy.chunks_exact(self.outputs()));
+        let kept = cell.kept.chunks_exact_mut(self.heads * self.kept());
+        for ((dx, dy), kept) in texts.zip(kept) {
+            for (h, kept) in kept.chunks_exact_mut(self.kept()).enumerate() {
+                self.back_head(self.head(kept), h, dy, dx, room);
+            }
+        }
+    }
+
+    /// Gradients of one head's queries, keys and values into its columns of dx.
+    fn back_head<T: Real>(
+        &self,
+        head: Head<'_, T>,
+        h: usize,
+        dy: &[T],
+        dx: &mut [T],
+        room: &mut Room<T>,
+    ) {
+        let (d, t, wide) = (self.head_width(), self.positions, 3 * self.width);
+        let [at_q, at_k, at_v] = [0, 1, 2].map(|i| i * self.width + h * d);
+        let own = Matrix::rows(&dy[h * d..], self.width); // [t, d]
+        let slopes = sized(&mut room.a, t * t);
+        for first in (0..t).step_by(BLOCK) {
+            let rows = BLOCK.min(t - first);
+            let seen = first + rows;
+            let block = &mut slopes[first * t..seen * t];
+            let size = Size { m: rows, k: d, n: seen };
+            let mine = Matrix { data: &own.data[first * self.width..], ..own };
+            let v = Matrix::rows(&*head.v, d).turned();
+            T::multiply(size, mine, v, block, t, Start::Zero, &mut room.pack);
+            let weights = &head.weights[first * t..seen * t];
+            for (i, (s, w)) in block.chunks_exact_mut(t).zip(weights.chunks_exact(t)).enumerate() {
+                back_softmax(s, w, first + i + 1);
+            }
+            let size = Size { m: rows, k: seen, n: d };
+            let (block, k) = (Matrix::rows(&*block, t), Matrix::rows(&*head.k, d));
+            let to = &mut dx[first * wide + at_q..];
+            T::multiply(size, block, k, to, wide, Start::Zero, &mut room.pack);
+        }
+        // Rows of a block of keys are met only by queries from its beginning on.
+        for first in (0..t).step_by(BLOCK) {
+            let size = Size { m: BLOCK.min(t - first), k: t - first, n: d };
+            let from = first * t + first;
+            let below = |square: &[T], right: Matrix<'_, T>, to: &mut [T], pack: &mut Vec<T>| {
+                let left = Matrix::rows(&square[from..], t).turned();
+                let right = Matrix { data: &right.data[first * right.row..], ..right };
+                T::multiply(size, left, right, to, wide, Start::Zero, pack);
+            };
+            let to = &mut dx[first * wide + at_v..];
+            below(head.weights, own, to, &mut room.pack);
+            let to = &mut dx[first * wide + at_k..];
+            below(slopes, Matrix::rows(&*head.q, d), to, &mut room.pack);
+        }
+        let scale = self.scale::<T>();
+        vectors(
+            #[inline(always)]
+            || {
+                for (place, row) in dx.chunks_exact_mut(wide).enumerate() {
+                    row[at_q..][..d].iter_mut().for_each(|v| *v *= scale);
+                    self.rotate(&mut row[at_q..][..d], place, true);
+                    self.rotate(&mut row[at_k..][..d], place, true);
+                }
+            },
+        );
+    }
+
+    /// One more position of one text: its queries, keys and values `[3 * width]` to y `[width]`, with the
+    /// keys and values of all `place` positions before in `memory`, which grows by this one.
+    pub(in crate::model) fn step<T: Real>(
+        &self,
+        x: &[T],
+        place: usize,
+        memory: &mut Memory<T>,
+        y: &mut [T],
+    ) {
+        let (d, t) = (self.head_width(), self.positions);
+        let scale = self.scale();
+        vectors(
+            #[inline(always)]
+            || {
+                for (h, y) in y.chunks_exact_mut(d).enumerate() {
+                    let part = |i: usize| &x[i * self.width + h * d..][..d];
+                    let keys = &mut memory.keys[h * d * t..(h + 1) * d * t];
+                    let values = &mut memory.values[h * d * t..(h + 1) * d * t];
+                    let (row, weights) = (&mut memory.row[..], &mut memory.weights[..=place]);
+                    self.place(part(1), place, T::one(), row);
+                    row.iter().enumerate().for_each(|(i, &k)| keys[i * t + place] = k);
+                    values[place * d..][..d].copy_from_slice(part(2));
+                    self.place(part(0), place, scale, row);
+                    weights.fill(T::zero());
+                    for (&q, keys) in row.iter().zip(keys.chunks_exact(t)) {
+                        weights.iter_mut().zip(keys).for_each(|(w, &k)| *w += q * k);
+                    }
+                    soften(weights);
+                    y.fill(T::zero());
+                    for (&w, values) in weights.iter().zip(values.chunks_exact(d)) {
+                        y.iter_mut().zip(values).for_each(|(y, &v)| *y += w * v);
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// Keys and values of the positions that one text has passed.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct Memory<T> {
+    /// `[heads, d, positions]`, rotated.
+    keys: Vec<T>,
+    /// `[heads, positions, d]`
+    values: Vec<T>,
+    row: Vec<T>,
+    weights: Vec<T>,
+}
+
+impl<T: Real> Memory<T> {
+    /// Empty, for as many positions as the attention has.
+    pub(in crate::model) fn new(attention: &Attention) -> Self {
+        let size = attention.outputs();
+        Self {
+            keys: vec![T::zero(); size],
+            values: vec![T::zero(); size],
+            row: vec![T::zero(); attention.head_width()],
+            weights: vec![T::zero(); attention.positions],
+        }
+    }
+}
+
+/// Softmax of the first `seen` numbers; zero for the others.
+fn softmax<T: Real>(row: &mut [T], seen: usize) {
+    vectors(
+        #[inline(always)]
+        || {
+            let (row, rest) = row.split_at_mut(seen);
+            soften(row);
+            rest.fill(T::zero());
+        },
+    );
+}
+
+/// Lanes that maxima and sums run in, so that they are equal on every machine.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn soften<T: Real>(row: &mut [T]) {
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    let largest = fold(row, T::neg_infinity(), larger);
+    row.iter_mut().for_each(|x| *x = (*x - largest).fast_exp());
+    let over = T::one() / fold(row, T::zero(), |a, b| a + b);
+    row.iter_mut().for_each(|x| *x *= over);
+}
+
+/// Gradient of the weights to that of what they are the softmax of.
+fn back_softmax<T: Real>(slopes: &mut [T], weights: &[T], seen: usize) {
+    vectors(
+        #[inline(always)]
+        || {
+            let (slopes, rest) = slopes.split_at_mut(seen);
+            let weights = &weights[..seen];
+            slopes.iter_mut().zip(weights).for_each(|(s, &w)| *s *= w);
+            let sum = fold(slopes, T::zero(), |a, b| a + b);
+            slopes.iter_mut().zip(weights).for_each(|(s, &w)| *s -= w * sum);
+            rest.fill(T::zero());
+        },
+    );
+}
+
+#[inline(always)]
+fn fold<T: Real>(row: &[T], start: T, f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [start; LANES];
+    let chunks = row.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(l, &x)| *l = f(*l, x));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(l, &x)| *l = f(*l, x));
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] = f(lanes[i], lanes[i + half]);
+        }
+    }
+    lanes[0]
+}

@@ -1,0 +1,143 @@
+//! A matrix product with bias and activation, in one go.
+
+use super::{Activation, Cell, Pass, Room, Slot, Wanted, sized};
+use crate::model::cpu::{Matrix, Real, Size, Start, vectors};
+use crate::model::init::Draw;
+
+/// y = f(x W + b) for each of `times` positions of an example.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::model) struct Dense {
+    /// Stem of its parameters' names.
+    pub name: String,
+    pub times: usize,
+    pub from: usize,
+    pub to: usize,
+    pub activation: Activation,
+    pub bias: bool,
+    pub draw: Draw,
+    /// First place of its parameters: weight `[from, to]`, then bias `[to]`.
+    pub at: usize,
+}
+
+impl Dense {
+    pub(super) const fn inputs(&self) -> usize {
+        self.times * self.from
+    }
+
+    pub(super) const fn outputs(&self) -> usize {
+        self.times * self.to
+    }
+
+    pub(super) const fn multiply_adds(&self) -> usize {
+        self.times * (self.from + self.bias as usize) * self.to
+    }
+
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let slot = |name: &str, shape: Vec<usize>, at: usize, draw: Draw| Slot {
+            name: format!("{}.{name}", self.name),
+            shape,
+            at,
+            draw,
+        };
+        let weight = slot("weight", vec![self.from, self.to], self.at, self.draw);
+        let draw = self.draw.of_bias();
+        let bias = slot("bias", vec![self.to], self.at + self.from * self.to, draw);
+        if self.bias { vec![weight, bias] } else { vec![weight] }
+    }
+
+    /// Weight and bias, or their gradients.
+    fn split<'a, T>(&self, params: &'a [T]) -> (&'a [T], &'a [T]) {
+        let size = self.from * self.to;
+        let (weight, rest) = params[self.at..].split_at(size);
+        (weight, &rest[..if self.bias { self.to } else { 0 }])
+    }
+
+    /// f(x W + b) of `rows` rows into y; `room` takes the sums if the activation needs them.
+    pub(in crate::model) fn rows<T: Real>(
+        &self,
+        rows: usize,
+        params: &[T],
+        x: &[T],
+        y: &mut [T],
+        room: &mut Vec<T>,
+        pack: &mut Vec<T>,
+    ) {
+        if self.activation.needs_sums() {
+            let z = sized(room, y.len());
+            self.sums(rows, params, x, z, pack);
+            self.activation.apply(z, y);
+        } else {
+            self.sums(rows, params, x, y, pack);
+            self.activation.apply_in_place(y);
+        }
+    }
+
+    /// x W + b of `rows` rows into z.
+    fn sums<T: Real>(&self, rows: usize, params: &[T], x: &[T], z: &mut [T], pack: &mut Vec<T>) {
+        let (weight, bias) = self.split(params);
+        let size = Size { m: rows, k: self.from, n: self.to };
+        let start = if self.bias { Start::Columns(bias) } else { Start::Zero };
+        let (x, weight) = (Matrix::rows(x, self.from), Matrix::rows(weight, self.to));
+        T::multiply(size, x, weight, z, self.to, start, pack);
+    }
+
+    /// Keeps the sums if the activation needs them.
+    pub(super) fn forward<T: Real>(
+        &self,
+        n: usize,
+        params: &[T],
+        x: &[T],
+        cell: &mut Cell<T>,
+        room: &mut Room<T>,
+        _pass: Pass,
+    ) {
+        let y = sized(&mut cell.y, n * self.outputs());
+        self.rows(n * self.times, params, x, y, &mut cell.kept, &mut room.pack);
+    }
+
+    pub(super) fn backward<T: Real>(
+        &self,
+        n: usize,
+        params: &[T],
+        x: &[T],
+        cell: &mut Cell<T>,
+        dy: &mut [T],
+        room: &mut Room<T>,
+        wanted: Wanted<'_, T>,
+    ) {
+        let Self { from, to, .. } = *self;
+        let kept = if self.activation.needs_sums() { &cell.kept } else { &cell.y };
+        self.activation.pull(kept, dy);
+        let rows = n * self.times;
+        if let Some(grads) = wanted.params {
+            let grads = &mut grads[self.at..];
+            let (weight, rest) = grads.split_at_mut(from * to);
+            let size = Size { m: from, k: rows, n: to };
+            let (x, dz) = (Matrix::rows(x, from).turned(), Matrix::rows(dy, to));
+            T::multiply(size, x, dz, weight, to, Start::Zero, &mut room.pack);
+            if self.bias {
+                add_rows(&mut rest[..to], dy);
+            }
+        }
+        if let Some(dx) = wanted.input {
+            let (weight, _) = self.split(params);
+            let size = Size { m: rows, k: to, n: from };
+            let dz = Matrix::rows(dy, to);
+            let weight = Matrix::rows(weight, to).turned();
+            T::multiply(size, dz, weight, dx, from, Start::Zero, &mut room.pack);
+        }
+    }
+}
+
+/// Sum of the rows, first row first.
+fn add_rows<T: Real>(sum: &mut [T], rows: &[T]) {
+    vectors(
+        #[inline(always)]
+        || {
+            sum.fill(T::zero());
+            for row in rows.chunks_exact(sum.len()) {
+                sum.iter_mut().zip(row).for_each(|(s, &v)| *s += v);
+            }
+        },
+    );
+}

@@ -1,0 +1,70 @@
+//! A network as both executors read it: layers in order, and where each parameter lies.
+
+use std::sync::Arc;
+
+use super::init;
+use super::layer::{Layer, Slot};
+use crate::seed::Seed;
+
+/// Layers, input to output, and their parameters. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Network {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    layers: Vec<Layer>,
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+impl Network {
+    /// Of layers whose parameters fill a slice without gaps.
+    pub(super) fn new(layers: Vec<Layer>) -> Self {
+        let slots: Vec<Slot> = layers.iter().flat_map(Layer::slots).collect();
+        let len = slots.iter().map(Slot::len).sum();
+        debug_assert!(slots.windows(2).all(|s| s[0].at + s[0].len() == s[1].at), "no gaps");
+        Self { inner: Arc::new(Inner { layers, slots, len }) }
+    }
+
+    /// Input to output.
+    pub(super) fn layers(&self) -> &[Layer] {
+        &self.inner.layers
+    }
+
+    /// Parameters in order.
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.inner.slots
+    }
+
+    /// Numbers of all parameters.
+    pub(super) fn parameters(&self) -> usize {
+        self.inner.len
+    }
+
+    /// Numbers of an example going in.
+    pub(super) fn inputs(&self) -> usize {
+        self.layers().first().map_or(0, Layer::inputs)
+    }
+
+    /// Numbers of an example coming out.
+    pub(super) fn outputs(&self) -> usize {
+        self.layers().last().map_or(0, Layer::outputs)
+    }
+
+    /// Numbers that one example needs at its widest layer.
+    pub(super) fn width(&self) -> usize {
+        self.layers().iter().map(Layer::width).max().unwrap_or(1)
+    }
+
+    /// Multiply-adds of one example, forward.
+    pub(super) fn multiply_adds(&self) -> usize {
+        self.layers().iter().map(Layer::multiply_adds).sum()
+    }
+
+    /// Fresh parameters.
+    pub(super) fn draw(&self, seed: Seed) -> Vec<f32> {
+        self.slots().iter().flat_map(|slot| init::draw(slot, seed)).collect()
+    }
+}

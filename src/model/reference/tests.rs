@@ -1,0 +1,99 @@
+//! Both executors from equal weights on an equal batch: losses agree to 1e-5 and updated weights to 1e-4
+//! of the largest update, for every architecture.
+
+use ndarray::Array2;
+
+use super::*;
+use crate::Seed;
+use crate::model::cpu;
+use crate::model::language::{Decoder, NormRule, Positions};
+use crate::model::loss::{self, Goal, tokens::Texts};
+use crate::model::optim::{Optimizer, Updater};
+use crate::model::{Arch, InputShape};
+use crate::seed::normal;
+
+fn images(n: usize, side: usize) -> Vec<f32> {
+    let mut rng = Seed::new(2).rng();
+    (0..n * side * side).map(|_| normal(&mut rng) as f32).collect()
+}
+
+/// A network, a batch for it and what it is to learn.
+struct Work {
+    name: String,
+    network: Network,
+    x: Vec<f32>,
+    n: usize,
+    goal: Goal,
+}
+
+fn works() -> Vec<Work> {
+    let mut works = Vec::new();
+    let wide = Arch::Mlp { hidden: vec![120, 70] };
+    for arch in Arch::examples().into_iter().chain([wide]) {
+        for (side, n) in [(8, 64), (28, 20)] {
+            let shape = InputShape::Image { c: 1, h: side, w: side };
+            let network = arch.network(shape, 10).unwrap();
+            let goal = Goal::Hard((0..n).map(|i| i * 7 % 10).collect());
+            works.push(Work { name: format!("{arch:?}"), network, x: images(n, side), n, goal });
+        }
+    }
+    for (norm, positions, dropout) in
+        [(NormRule::Layer, Positions::Rotary, 0.0), (NormRule::Rms, Positions::Learnt, 0.2)]
+    {
+        let (vocabulary, context) = (50, 40);
+        let width = 32;
+        let plan =
+            Decoder { vocabulary, context, layers: 2, heads: 4, width, norm, positions, dropout };
+        let n = 6;
+        let x = (0..n * context).map(|i| (i * 13 % 50) as f32).collect();
+        let targets = Array2::from_shape_fn((n, context), |(i, j)| ((i * 5 + j) % 51) as i32 - 1);
+        let (network, goal) = (plan.network().unwrap(), Goal::Tokens(Texts { targets }));
+        works.push(Work { name: format!("{plan:?}"), network, x, n, goal });
+    }
+    works
+}
+
+#[test]
+fn both_executors_agree_on_losses_updates_answers_and_input_gradients() {
+    for Work { name, network, x, n, goal } in works() {
+        let rows: Vec<usize> = (0..n).collect();
+        let params = network.draw(Seed::new(1));
+        let mut cpu = cpu::Runner::<f32>::new(&network);
+        let candle = Runner::new(&network, Device::Cpu, &params).unwrap();
+        let measure = |logits: &[f32], grad: &mut [f32]| {
+            let mut z: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
+            let loss = goal.loss(&rows, &mut z, goal.weight(&rows), &mut loss::Room::default());
+            grad.iter_mut().zip(z).for_each(|(g, z)| *g = z as f32);
+            loss
+        };
+        let pass = Pass::Learn(Seed::new(5));
+        let mut grads = [vec![0.0; params.len()], vec![0.0; params.len()]];
+        let [own, theirs] = &mut grads;
+        let ours = cpu.learn(&params, &x, n, pass, measure, own);
+        let reference = candle.learn(&x, n, pass, measure, theirs).unwrap();
+        assert!((ours / reference - 1.0).abs() < 1e-5, "{name}: loss {ours}, {reference}");
+        // Plain descent, because AdamW's first step is a sign: it makes much of what is nearly nothing.
+        let rule = Optimizer::Sgd { lr: 1.0, momentum: 0.0, weight_decay: 0.0 };
+        let updates = grads.map(|grads| {
+            let mut updated = params.clone();
+            Updater::new(&rule, params.len()).update(&mut updated, &grads, 1.0);
+            updated
+        });
+        let far =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let largest = far(&updates[1], &params);
+        let difference = far(&updates[0], &updates[1]);
+        assert!(difference <= 1e-4 * largest, "{name}: {difference} of {largest}");
+
+        let layers = network.layers().len();
+        let theirs = candle.answer(&x, n, layers).unwrap();
+        let answers = cpu.answer(&params, &x, n, layers);
+        assert!(far(answers, &theirs) < 1e-4, "{name}: answers");
+        if !matches!(goal, Goal::Tokens(_)) {
+            let along = |_: &[f32], grad: &mut [f32]| grad.fill(1.0);
+            let theirs = candle.pull(&x, n, along).unwrap();
+            let size = theirs.iter().fold(0.0_f32, |a, v| a.max(v.abs()));
+            assert!(far(cpu.pull(&params, &x, n, along), &theirs) < 1e-4 * size, "{name}: input");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! One training, whatever the network: a fixed number of steps, a validation part of its own, and an end
+//! as soon as a value stops being finite.
+//!
+//! A batch may be cut into shards, each computed by a thread of its own. Their gradients are added in
+//! the order of the shards, so that weights depend on the number of shards and never on that of threads.
+
+use ndarray::ArrayView2;
+
+use super::cpu;
+use super::device::Device;
+use super::fit::Recipe;
+use super::layer::Pass;
+use super::loss::{self, Goal};
+use super::network::Network;
+use super::optim::Updater;
+use super::reference;
+use crate::error::{Error, Result};
+use crate::seed::{Seed, permutation, shuffle};
+
+/// A mean loss above this is divergence: no start and no lesson gives it.
+const LARGEST_LOSS: f64 = 1e9;
+/// Lessons of fewer rows are too small to hold some back.
+const FEWEST_FOR_VALIDATION: usize = 10;
+
+/// What a training starts from.
+pub(super) struct Start<'a> {
+    pub network: &'a Network,
+    pub params: &'a [f32],
+    pub device: Device,
+    /// `[n, inputs]`
+    pub inputs: ArrayView2<'a, f32>,
+    pub goal: &'a Goal,
+}
+
+/// What it ends with.
+pub(super) struct Trained {
+    pub last: Vec<f32>,
+    /// At the best validation loss; none without validation rows.
+    pub selected: Option<Vec<f32>>,
+    pub steps: usize,
+    /// Rows of a step.
+    pub batch: usize,
+}
+
+/// Trains by the recipe.
+pub(super) fn train<'a>(start: &'a Start<'a>, recipe: &Recipe, seed: Seed) -> Result<Trained> {
+    let (rows, held) = split(start.inputs.nrows(), recipe.validation, seed);
+    let batch = recipe.batch.min(rows.len());
+    let mut validation = Validation::new(start, held);
+    let mut order = Order::new(rows, seed);
+    let mut trainer = Trainer::new(start, recipe, seed)?;
+    let mut taken = Vec::with_capacity(batch);
+    let mut steps = 0;
+    while steps < recipe.steps {
+        order.take(batch, &mut taken);
+        trainer.step(&taken, recipe.schedule.factor(steps, recipe.steps))?;
+        steps += 1;
+        if steps % recipe.check_every == 0 || steps == recipe.steps {
+            trainer.check_weights()?;
+            let stale = validation.check(&mut trainer)?;
+            if recipe.patience > 0 && stale >= recipe.patience {
+                break;
+            }
+        }
+    }
+    order.take(batch, &mut taken);
+    trainer.loss_of(&taken)?;
+    let selected = (!validation.rows.is_empty()).then_some(validation.best);
+    Ok(Trained { last: trainer.params, selected, steps, batch })
+}
+
+/// Rows to train on and rows held back.
+pub(super) fn split(n: usize, share: f64, seed: Seed) -> (Vec<usize>, Vec<usize>) {
+    let held = (n as f64 * share).round() as usize;
+    if n < FEWEST_FOR_VALIDATION || held == 0 {
+        return ((0..n).collect(), Vec::new());
+    }
+    let mut train = permutation(&mut seed.child("validation").rng(), n);
+    let held = train.split_off(n - held);
+    (train, held)
+}
+
+/// Rows epoch after epoch, each in an order of its own.
+pub(super) struct Order {
+    rows: Vec<usize>,
+    seed: Seed,
+    epoch: u64,
+    waiting: Vec<usize>,
+}
+
+impl Order {
+    pub(super) fn new(rows: Vec<usize>, seed: Seed) -> Self {
+        let waiting = Vec::with_capacity(rows.len());
+        Self { rows, seed, epoch: 0, waiting }
+    }
+
+    /// The next `count` rows; a batch may span two epochs, so that every row weighs the same.
+    pub(super) fn take(&mut self, count: usize, taken: &mut Vec<usize>) {
+        taken.clear();
+        while taken.len() < count {
+            let Some(row) = self.waiting.pop() else {
+                let mut rng = self.seed.nth("order", self.epoch).rng();
+                self.waiting.extend_from_slice(&self.rows);
+                shuffle(&mut rng, &mut self.waiting);
+                self.epoch += 1;
+                continue;
+            };
+            taken.push(row);
+        }
+    }
+}
+
+/// A part of a batch, its way through the network and its gradients.
+struct Shard {
+    place: Place,
+    x: Vec<f32>,
+    /// Logits in 64 bits, then their gradient.
+    z: Vec<f64>,
+    room: loss::Room,
+    grads: Vec<f32>,
+    loss: f64,
+}
+
+/// Where it runs.
+enum Place {
+    Cpu(cpu::Runner<f32>),
+    Candle(reference::Runner),
+}
+
+impl Shard {
+    fn new(start: &Start<'_>) -> Result<Self> {
+        let place = match start.device {
+            Device::Cpu => Place::Cpu(cpu::Runner::new(start.network)),
+            device => {
+                let device = device.open()?;
+                Place::Candle(reference::Runner::new(start.network, device, start.params)?)
+            }
+        };
+        Ok(Self::at(place, start.network.parameters()))
+    }
+
+    fn at(place: Place, parameters: usize) -> Self {
+        let grads = vec![0.0; parameters];
+        Self { place, x: vec![], z: vec![], room: loss::Room::default(), grads, loss: 0.0 }
+    }
+
+    fn gather(&mut self, inputs: ArrayView2<'_, f32>, rows: &[usize]) {
+        self.x.clear();
+        for &row in rows {
+            match inputs.row(row).to_slice() {
+                Some(values) => self.x.extend_from_slice(values),
+                None => self.x.extend(inputs.row(row)),
+            }
+        }
+    }
+
+    /// Loss and gradients of these rows, divided by `weight`.
+    fn learn(
+        &mut self,
+        start: &Start<'_>,
+        params: &[f32],
+        rows: &[usize],
+        weight: f64,
+        seed: Seed,
+    ) -> Result<()> {
+        self.gather(start.inputs, rows);
+        let Self { place, x, z, room, grads, loss } = self;
+        let goal = |logits: &[f32], grad: &mut [f32]| {
+            z.clear();
+            z.extend(logits.iter().map(|&v| f64::from(v)));
+            let loss = start.goal.loss(rows, z, weight, room);
+            grad.iter_mut().zip(&*z).for_each(|(g, &z)| *g = z as f32);
+            loss
+        };
+        let (n, pass) = (rows.len(), Pass::Learn(seed));
+        *loss = match place {
+            Place::Cpu(runner) => runner.learn(params, x, n, pass, goal, grads),
+            Place::Candle(runner) => {
+                runner.set(params)?;
+                runner.learn(x, n, pass, goal, grads)?
+            }
+        };
+        Ok(())
+    }
+
+    /// The loss of these rows, learning nothing.
+    fn loss_of(&mut self, start: &Start<'_>, params: &[f32], rows: &[usize]) -> Result<f64> {
+        self.gather(start.inputs, rows);
+        let Self { place, x, z, room, .. } = self;
+        let layers = start.network.layers().len();
+        z.clear();
+        match place {
+            Place::Cpu(runner) => {
+                let y = runner.answer(params, x, rows.len(), layers);
+                z.extend(y.iter().map(|&v| f64::from(v)));
+            }
+            Place::Candle(runner) => {
+                runner.set(params)?;
+                z.extend(runner.answer(x, rows.len(), layers)?.into_iter().map(f64::from));
+            }
+        }
+        Ok(start.goal.loss(rows, z, start.goal.weight(rows), room))
+    }
+}
+
+/// The parameters in training.
+struct Trainer<'a> {
+    start: &'a Start<'a>,
+    params: Vec<f32>,
+    shards: Vec<Shard>,
+    updater: Updater,
+    seed: Seed,
+    threads: usize,
+    steps: usize,
+    last_loss: Option<f64>,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(start: &'a Start<'a>, recipe: &Recipe, seed: Seed) -> Result<Self> {
+        let shards = (0..recipe.shards).map(|_| Shard::new(start)).collect::<Result<_>>()?;
+        let updater = Updater::new(&recipe.optimizer, start.params.len());
+        let params = start.params.to_vec();
+        let (steps, last_loss) = (0, None);
+        let seed = seed.child("pass");
+        Ok(Self { start, params, shards, updater, seed, threads: recipe.threads, steps, last_loss })
+    }
+
+    /// One step on these rows.
+    fn step(&mut self, rows: &[usize], factor: f64) -> Result<()> {
+        self.gradients(rows)?;
+        let loss = self.shards.iter().map(|shard| shard.loss).sum();
+        self.steps += 1;
+        self.expect_finite(loss)?;
+        self.updater.update(&mut self.params, &self.shards[0].grads, factor);
+        Ok(())
+    }
+
+    /// Gradients of the mean loss of these rows, into the first shard.
+    fn gradients(&mut self, rows: &[usize]) -> Result<()> {
+        let (start, params) = (self.start, &self.params[..]);
+        let weight = start.goal.weight(rows);
+        let seed = self.seed.keyed(&(self.steps as u64).to_le_bytes());
+        if let [only] = &mut self.shards[..] {
+            return only.learn(start, params, rows, weight, seed);
+        }
+        let size = rows.len().div_ceil(self.shards.len());
+        let parts = || rows.chunks(size).chain(std::iter::repeat(&rows[..0]));
+        let mut work: Vec<_> = self.shards.iter_mut().zip(parts()).enumerate().collect();
+        let per_thread = work.len().div_ceil(self.threads.max(1));
+        let learn = |(i, (shard, part)): &mut (usize, (&mut Shard, &[usize]))| {
+            shard.learn(start, params, part, weight, seed.keyed(&(*i as u64).to_le_bytes()))
+        };
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            let mut pieces = work.chunks_mut(per_thread);
+            let own = pieces.next();
+            for piece in pieces {
+                threads.push(scope.spawn(move || piece.iter_mut().try_for_each(learn)));
+            }
+            own.into_iter().flatten().try_for_each(learn)?;
+            threads.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })?;
+        let (first, others) = self.shards.split_first_mut().expect("at least one shard");
+        for other in others {
+            first.grads.iter_mut().zip(&other.grads).for_each(|(sum, g)| *sum += g);
+        }
+        Ok(())
+    }
+
+    /// The loss on these rows, checked but not learnt from.
+    fn loss_of(&mut self, rows: &[usize]) -> Result<f64> {
+        let loss = self.shards[0].loss_of(self.start, &self.params, rows)?;
+        self.expect_finite(loss)?;
+        self.check_weights()?;
+        Ok(loss)
+    }
+
+    fn expect_finite(&mut self, loss: f64) -> Result<()> {
+        if loss.is_finite() && loss < LARGEST_LOSS {
+            self.last_loss = Some(loss);
+            return Ok(());
+        }
+        Err(self.diverged())
+    }
+
+    fn check_weights(&self) -> Result<()> {
+        match self.params.iter().all(|w| w.is_finite()) {
+            true => Ok(()),
+            false => Err(self.diverged()),
+        }
+    }
+
+    fn diverged(&self) -> Error {
+        Error::Diverged { step: self.steps, last_loss: self.last_loss }
+    }
+}
+
+/// The held-back rows, and the best parameters on them so far.
+struct Validation {
+    rows: Vec<usize>,
+    best: Vec<f32>,
+    best_loss: f64,
+    stale: usize,
+}
+
+/// Rows of a piece of the validation part.
+const PIECE: usize = 256;
+
+impl Validation {
+    fn new(start: &Start<'_>, rows: Vec<usize>) -> Self {
+        let best = if rows.is_empty() { Vec::new() } else { start.params.to_vec() };
+        Self { rows, best, best_loss: f64::INFINITY, stale: 0 }
+    }
+
+    /// Looks at the parameters now; gives the number of checks since the best ones.
+    fn check(&mut self, trainer: &mut Trainer<'_>) -> Result<usize> {
+        if self.rows.is_empty() {
+            return Ok(0);
+        }
+        let (start, params) = (trainer.start, &trainer.params);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for piece in self.rows.chunks(PIECE) {
+            let weight = start.goal.weight(piece);
+            sum += trainer.shards[0].loss_of(start, params, piece)? * weight;
+            weights += weight;
+        }
+        let loss = sum / weights;
+        if !(loss.is_finite() && loss < LARGEST_LOSS) {
+            return Err(trainer.diverged());
+        }
+        self.stale += 1;
+        if loss < self.best_loss {
+            self.best_loss = loss;
+            self.best.copy_from_slice(&trainer.params);
+            self.stale = 0;
+        }
+        Ok(self.stale)
+    }
+}
