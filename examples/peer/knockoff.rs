@@ -91,7 +91,7 @@ pub fn extract(request: &Request) -> Outcome<Value> {
 fn budget(work: &Work) -> Outcome<usize> {
     let name = work.work.split_once('-').map_or("", |(_, budget)| budget);
     let budget: usize = name.parse().map_err(|_| format!("no budget in `{}`", work.work))?;
-    match budget <= TRAIN_ROWS - TEACHER_ROWS && budget % BATCH == 0 && budget > 0 {
+    match budget <= TRAIN_ROWS - TEACHER_ROWS && budget.is_multiple_of(BATCH) && budget > 0 {
         true => Ok(budget),
         false => Err(format!("a budget of whole batches of {BATCH}, up to the pool").into()),
     }
