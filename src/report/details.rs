@@ -126,10 +126,12 @@ fn halves(slice: &Slice<'_>) -> Option<Table> {
     let only =
         |remark: String| Table { title: title.clone(), remark: Some(remark), ..Table::default() };
     if all(Why::BelowSmallest) {
-        return Some(only(format!("< {least} for every student under every arm.")));
+        return Some(only(format!(
+            "< {least} for every student under every arm (budget_at_half)."
+        )));
     }
     if all(Why::AboveLargest) {
-        return Some(only(format!("> {most} for every student under every arm.")));
+        return Some(only(format!("> {most} for every student under every arm (budget_at_half).")));
     }
     let mut table = by_student(slice, |e| e.half.n, half);
     let listed = table.rows.len();

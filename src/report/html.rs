@@ -168,7 +168,10 @@ fn detail(body: &mut String, slice: &Slice<'_>, given: &details::Table) {
         table.end(body);
     }
     if let Some(remark) = &given.remark {
-        let _ = writeln!(body, "<p class=\"explain\">{}</p>", escape(remark));
+        let alone = given.rows.is_empty();
+        let remark = if alone { format!("{}: {remark}", given.title) } else { remark.clone() };
+        let remark = capital(&remark);
+        let _ = writeln!(body, "<p class=\"explain\">{}</p>", escape(&remark));
     }
 }
 

@@ -139,7 +139,8 @@ fn arms(out: &mut String, slice: &Slice<'_>) {
     }
     grid(out, &rows);
     if let Some(legend) = legend(slice) {
-        let _ = writeln!(out, "{legend}\n");
+        wrapped(out, &legend, "");
+        out.push('\n');
     }
 }
 
