@@ -21,7 +21,10 @@ pub struct Judged<'a> {
 impl<'a> Judged<'a> {
     /// The teacher itself.
     pub fn teacher(ground: &'a Ground) -> Self {
-        let extra = vec![Score::of("floor_accuracy", Some(ground.truth.floor))];
+        let extra = vec![
+            Score::of("floor_accuracy", Some(ground.truth.floor)),
+            Score::of("floor_agreement", Some(ground.truth.floor_agreement)),
+        ];
         Self { ground, probs: ground.truth.probs.clone(), top1: ground.truth.top1.clone(), extra }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::metric::Score;
 
 /// Version of the record's layout; part of every cell id.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a record measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -85,6 +85,8 @@ pub struct Truth {
     pub top1: Vec<usize>,
     /// Accuracy of the best constant answer.
     pub floor: f64,
+    /// Agreement of the best constant answer with the teacher.
+    pub floor_agreement: f64,
     /// Inputs drawn uniformly from the valid range, and the teacher's classes.
     pub uniform: (Array2<f32>, Vec<usize>),
     /// Inputs next to the teacher's decision boundary, and the teacher's classes.
@@ -353,6 +355,7 @@ impl Truth {
             if boundary.nrows() == 0 { Vec::new() } else { top1(&source.probs(&boundary)?) };
         Ok(Self {
             floor: metric::floor_accuracy(&labels, data.classes),
+            floor_agreement: metric::floor_agreement(&teacher, data.classes),
             top1: teacher,
             uniform: (uniform, uniform_top1),
             boundary: (boundary, boundary_top1),

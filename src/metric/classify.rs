@@ -38,6 +38,11 @@ pub fn floor_accuracy(labels: &[usize], classes: usize) -> f64 {
     counts.into_iter().max().unwrap_or(0) as f64 / labels.len().max(1) as f64
 }
 
+/// Agreement of the best constant answer with the teacher's classes.
+pub fn floor_agreement(teacher: &[usize], classes: usize) -> f64 {
+    floor_accuracy(teacher, classes)
+}
+
 /// Mean over rows of KL(teacher || student) in nats; student probabilities are raised to 1e-12.
 /// Both `[n, classes]`, rows sum to 1.
 pub fn kl_teacher_student(teacher: &Array2<f64>, student: &Array2<f64>) -> f64 {

@@ -108,6 +108,9 @@ pub fn bootstrap_mean(x: &[f64], q: &[f64], resamples: usize, seed: Seed) -> Vec
 
 /// Two-level bootstrap interval of a mean of items over seeds: seeds are resampled, then items, the
 /// same items for every seed. `items[s][i]` is item i under seed s; all rows are of one length.
+///
+/// It is for a test set that every seed shares, where item i is the same input under every seed. Seeds of
+/// an experiment draw their own splits, so tables use [`resampled_ci`]; there is nothing to pair items by.
 pub fn two_level_bootstrap(
     items: &[Vec<f64>],
     level: f64,

@@ -4,6 +4,7 @@ mod catalog;
 mod classify;
 mod curve;
 mod interval;
+mod matched;
 mod recovered;
 mod special;
 mod strongest;
@@ -12,13 +13,15 @@ use serde::{Deserialize, Serialize};
 
 pub use catalog::{CATALOG, MetricCard};
 pub use classify::{
-    accuracy, agreement, agreement_on_errors, ece, ece_of, floor_accuracy, kl_teacher_student,
+    accuracy, agreement, agreement_on_errors, ece, ece_of, floor_accuracy, floor_agreement,
+    kl_teacher_student,
 };
 pub use curve::{Reached, auc_log_budget, budget_at, budget_at_half, monotone};
 pub use interval::{
     Estimate, bootstrap_mean, holm, mean_ci, paired_ci, resampled_ci, two_level_bootstrap,
     variance, wilson,
 };
+pub use matched::{Between, Matched, at_cost, at_matched_cost};
 pub use recovered::{Fieller, Recovered, recovered, recovered_independent};
 pub use strongest::{CrossFit, cross_fitted, dc, de, headline};
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregate::{BySeed, by_seed};
+use super::efficiency;
+use super::family;
 use super::headline;
 use super::records::plain;
 use super::rows;
@@ -25,7 +27,10 @@ impl Summary {
             out.references.extend(rows::references(&group));
             out.floors.push((label.clone(), super::aggregate::mean(&group.floors())));
             let rows = rows::rows(&group);
-            out.arms.extend(headline::arms(&group, &rows));
+            let mut arms = headline::arms(&group, &rows);
+            out.families.extend(family::families(&group, &mut arms));
+            out.efficiency.extend(efficiency::efficiency(&group));
+            out.arms.extend(arms);
             out.rows.extend(rows);
             out.slices.push(label);
         }
@@ -113,6 +118,11 @@ impl<'a> Group<'a> {
     /// Accuracy of the best constant answer per seed.
     pub fn floors(&self) -> BySeed {
         self.fixed("floor_accuracy", "floor_accuracy")
+    }
+
+    /// Agreement of the best constant answer with the teacher per seed.
+    pub fn agreement_floors(&self) -> BySeed {
+        self.fixed("floor_agreement", "floor_agreement")
     }
 
     fn fixed(&self, of_teacher: &str, of_student: &str) -> BySeed {

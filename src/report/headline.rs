@@ -1,15 +1,17 @@
 //! The line of each arm at its largest budget: the worst case over students, and what the defense takes
 //! from it. The strongest student is chosen on other seeds than it is scored on, for `none` too.
 
-use super::aggregate::{BySeed, adjust, by_seed, difference, mean, p_value, paired, strongest};
+use super::aggregate::{
+    BySeed, adjust, by_seed, difference, mean, p_value, paired, pick, ratio, strongest,
+};
 use super::gather::Group;
-use super::rows::honest;
-use super::summary::{Arm, Estimate, Row, Why};
+use super::rows::{honest, over_cells, recovered_agreement};
+use super::summary::{Arm, Estimate, Ratios, Row, Why};
+use crate::experiment::record::Record;
 
 /// A line per arm, in the order of the group.
 pub(super) fn arms(group: &Group<'_>, rows: &[Row]) -> Vec<Arm> {
     let mut out: Vec<Arm> = group.arms.iter().filter_map(|arm| line(group, rows, arm)).collect();
-    mark_single_strengths(&mut out);
     let mut family: Vec<&mut Option<f64>> = out.iter_mut().map(|a| &mut a.p).collect();
     adjust(&mut family);
     out
@@ -24,8 +26,7 @@ fn line(group: &Group<'_>, rows: &[Row], arm: &str) -> Option<Arm> {
         .iter()
         .filter(|r| r.recovered.mean.is_some())
         .max_by(|a, b| a.recovered.mean.partial_cmp(&b.recovered.mean).expect("means are numbers"));
-    let mine = strongest_of(group, arm, budget);
-    let none = strongest_of(group, "none", budget);
+    let (mine, none) = (Strongest::of(group, arm, budget), Strongest::of(group, "none", budget));
     let missing = missing(arm, &here);
     Some(Arm {
         slice: group.slice.clone(),
@@ -34,14 +35,46 @@ fn line(group: &Group<'_>, rows: &[Row], arm: &str) -> Option<Arm> {
         budget,
         worst_student: worst.map(|r| r.student.clone()),
         worst: worst.map_or(Estimate::absent(0, Why::NotIdentified), |r| r.recovered),
-        strongest: few(&mine).unwrap_or_else(|| mean(&mine)),
-        drop: drop(arm, &none, &mine),
-        p: if arm == "none" { None } else { p_value(&none, &mine) },
+        strongest: few(&mine.recovered).unwrap_or_else(|| mean(&mine.recovered)),
+        drop: drop(arm, &none.recovered, &mine.recovered),
+        p: if arm == "none" { None } else { p_value(&none.recovered, &mine.recovered) },
+        recovered_agreement: few(&mine.gain)
+            .unwrap_or_else(|| recovered_agreement(group, &mine.agreement)),
+        de: de(arm, group, &none, &mine),
+        dc: dc(group, &cells),
         honest: honest(&cells),
         complete: missing.is_empty(),
         missing,
-        single_strength: false,
+        strengths: None,
     })
+}
+
+/// Defended over undefended accuracy of the strongest student (DistillGuard's effectiveness).
+fn de(arm: &str, group: &Group<'_>, none: &Strongest, mine: &Strongest) -> Ratios {
+    if arm == "none" {
+        let absent = Estimate::absent(0, Why::NoBaseline);
+        return Ratios { plain: absent, over_floor: absent };
+    }
+    if let Some(few) = few(&mine.gain).or(few(&none.gain)) {
+        return Ratios { plain: few, over_floor: few };
+    }
+    let below_zero = group.floors().scaled(-1.0);
+    let accuracy = |s: &Strongest| difference(&s.gain, &below_zero);
+    Ratios {
+        plain: ratio(&accuracy(mine), &accuracy(none)),
+        over_floor: ratio(&mine.gain, &none.gain),
+    }
+}
+
+/// Relative loss of the teacher, as honest users see it (DistillGuard's cost). The floor is the best
+/// constant answer on the test set.
+fn dc(group: &Group<'_>, cells: &[Vec<&Record>]) -> Ratios {
+    let teacher = over_cells(cells, "honest_teacher_accuracy");
+    let loss = difference(&teacher, &over_cells(cells, "honest_accuracy"));
+    Ratios {
+        plain: ratio(&loss, &teacher),
+        over_floor: ratio(&loss, &difference(&teacher, &group.floors())),
+    }
 }
 
 fn drop(arm: &str, none: &BySeed, mine: &BySeed) -> Estimate {
@@ -55,23 +88,35 @@ fn few(values: &BySeed) -> Option<Estimate> {
     values.is_empty().then(|| Estimate::absent(0, Why::TooFewSeeds))
 }
 
-/// Cross-fitted score of the strongest student per seed, in units of `recovered`: the student's gain over
-/// the floor of its seed, divided by the mean gap, so that its mean is a ratio of seed means.
-fn strongest_of(group: &Group<'_>, arm: &str, budget: u64) -> BySeed {
-    let (teachers, floors) = (group.teachers(), group.floors());
-    let gaps = difference(&teachers, &floors);
-    let gap = gaps.values().sum::<f64>() / gaps.len() as f64;
-    if !(gap.is_finite() && gap > 0.0) {
-        return BySeed::default();
+/// The strongest student of an arm, per seed chosen on the other seeds. Empty with fewer than three.
+pub(super) struct Strongest {
+    /// Accuracy over the floor of its seed.
+    gain: BySeed,
+    agreement: BySeed,
+    /// Gain divided by the mean gap of teacher and floor, so that its mean is a ratio of seed means.
+    pub recovered: BySeed,
+}
+
+impl Strongest {
+    pub fn of(group: &Group<'_>, arm: &str, budget: u64) -> Self {
+        let (teachers, floors) = (group.teachers(), group.floors());
+        let gaps = difference(&teachers, &floors);
+        let gap = gaps.values().sum::<f64>() / gaps.len() as f64;
+        let asked = |s: &&&str| gap > 0.0 && !group.all(arm, s, budget).is_empty();
+        let students: Vec<&str> = group.students.iter().filter(asked).copied().collect();
+        let scores = |metric: &str| -> Vec<BySeed> {
+            students.iter().map(|s| by_seed(&group.finished(arm, s, budget), metric)).collect()
+        };
+        let gains: Vec<BySeed> =
+            scores("accuracy").iter().map(|accuracy| difference(accuracy, &floors)).collect();
+        let chosen = strongest(&gains);
+        let gain = pick(&chosen, &gains);
+        Self {
+            recovered: gain.scaled(1.0 / gap),
+            agreement: pick(&chosen, &scores("agreement")),
+            gain,
+        }
     }
-    let students: Vec<BySeed> = group
-        .students
-        .iter()
-        .filter(|s| !group.all(arm, s, budget).is_empty())
-        .map(|s| difference(&by_seed(&group.finished(arm, s, budget), "accuracy"), &floors))
-        .map(|gains| gains.scaled(1.0 / gap))
-        .collect();
-    strongest(&students)
 }
 
 /// What a defense row lacks; `none` lacks nothing.
@@ -87,19 +132,6 @@ fn missing(arm: &str, here: &[&Row]) -> Vec<String> {
     out
 }
 
-/// Marks tunable defenses whose kinds appear at one strength only.
-fn mark_single_strengths(arms: &mut [Arm]) {
-    let kinds = |stack: &[String]| -> Vec<String> {
-        stack.iter().map(|s| s.split('(').next().unwrap_or(s).to_string()).collect()
-    };
-    let all: Vec<Vec<String>> = arms.iter().map(|a| kinds(&a.stack)).collect();
-    for arm in arms.iter_mut() {
-        let mine = kinds(&arm.stack);
-        let tunable = arm.stack.iter().any(|s| s.contains('(') && !s.ends_with("()"));
-        arm.single_strength = tunable && all.iter().filter(|k| **k == mine).count() == 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::report::summary::{Summary, Why};
@@ -110,18 +142,18 @@ mod tests {
         let summary = Summary::of(&example());
         let mad = summary.arms.iter().find(|a| a.name == "mad-1.5").unwrap();
         assert_eq!(mad.worst_student.as_deref(), Some("adaptive"));
-        assert!(mad.complete && !mad.single_strength);
+        assert!(mad.complete && mad.strengths == Some(2));
         assert!(mad.drop.mean.unwrap() > 0.05 && mad.p.unwrap() < 0.05);
     }
 
     #[test]
-    fn a_row_without_its_counter_is_incomplete_and_one_strength_is_not_comparable() {
+    fn a_row_without_its_counter_is_incomplete_and_few_strengths_are_not_comparable() {
         let summary = Summary::of(&example());
         let noise = summary.arms.iter().find(|a| a.name == "noise").unwrap();
         assert_eq!(noise.missing, vec!["counter of its defense"]);
-        assert!(!noise.complete && noise.single_strength);
+        assert!(!noise.complete && !noise.comparable());
         let none = &summary.arms[0];
-        assert!(none.complete && !none.single_strength && none.p.is_none());
+        assert!(none.complete && none.comparable() && none.p.is_none());
     }
 
     #[test]
@@ -136,5 +168,29 @@ mod tests {
         let (none, mad) = (&summary.arms[0], &summary.arms[5]);
         let expected = none.strongest.mean.unwrap() - mad.strongest.mean.unwrap();
         assert!((mad.drop.mean.unwrap() - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn de_and_dc_are_ratios_of_what_the_other_columns_show() {
+        let summary = Summary::of(&records(6, 5));
+        let (none, mad) = (&summary.arms[0], &summary.arms[5]);
+        let expected = mad.strongest.mean.unwrap() / none.strongest.mean.unwrap();
+        assert!((mad.de.over_floor.mean.unwrap() - expected).abs() < 1e-12);
+        assert!(mad.de.plain.mean.unwrap() > expected); // the floor stays
+        let dc = mad.honest.loss.mean.unwrap() / 0.95;
+        assert!((mad.dc.plain.mean.unwrap() - dc).abs() < 1e-12);
+        assert!(mad.dc.over_floor.mean.unwrap() > dc);
+        assert_eq!(none.de.plain.why, Some(Why::NoBaseline));
+        assert_eq!((none.dc.plain.mean, none.dc.plain.interval), (Some(0.0), None));
+    }
+
+    #[test]
+    fn recovered_agreement_is_that_of_the_student_chosen_by_accuracy() {
+        let summary = Summary::of(&records(1, 5));
+        let agreement = summary.arms[0].recovered_agreement;
+        let row = summary.slice("").row("none", "adaptive", 400).unwrap().clone();
+        assert_eq!(row.recovered_agreement, agreement);
+        let accuracy = row.agreement.mean.unwrap();
+        assert!((agreement.mean.unwrap() - (accuracy - 0.12) / (1.0 - 0.12)).abs() < 1e-12);
     }
 }

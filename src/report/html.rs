@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Summary;
+use super::details::{self, FRACTION};
 use super::figure::Figure;
 use super::payload;
 use super::summary::Slice;
@@ -40,7 +41,10 @@ pub fn page(
             escape(&figure.caption)
         );
     }
-    summary.parts().for_each(|slice| references(&mut body, &slice));
+    for slice in summary.parts() {
+        references(&mut body, &slice);
+        details::tables(&slice, FRACTION).iter().for_each(|t| detail(&mut body, &slice, t));
+    }
     rows(&mut body, summary);
     let data = payload::json(all)?;
     Ok(format!(
@@ -154,6 +158,28 @@ fn references(body: &mut String, slice: &Slice<'_>) {
     table.end(body);
 }
 
+fn detail(body: &mut String, slice: &Slice<'_>, given: &details::Table) {
+    if !given.rows.is_empty() {
+        let mut table = Table::start(&titled(slice, &capital(&given.title)));
+        table.heads(&given.heads.iter().map(String::as_str).collect::<Vec<_>>());
+        for row in &given.rows {
+            table.row(&row[0], &row[1..].iter().map(|c| escape(c)).collect::<Vec<_>>());
+        }
+        table.end(body);
+    }
+    if let Some(remark) = &given.remark {
+        let alone = given.rows.is_empty();
+        let remark = if alone { format!("{}: {remark}", given.title) } else { remark.clone() };
+        let remark = capital(&remark);
+        let _ = writeln!(body, "<p class=\"explain\">{}</p>", escape(&remark));
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 fn rows(body: &mut String, summary: &Summary) {
     body.push_str(
         "<p class=\"tools\"><label for=\"filter\">Filter rows</label> \
@@ -166,7 +192,8 @@ fn rows(body: &mut String, summary: &Summary) {
     let mut table = Table::start("Every arm, student and budget, with 95 % intervals over seeds");
     let mut heads = vec!["arm", "student", "budget", "n"];
     heads.extend(swept.then_some("sweep"));
-    heads.extend(["recovered", "over public data", "accuracy", "agreement", "spent"]);
+    heads.extend(["recovered", "over public data", "of agreement", "accuracy", "agreement"]);
+    heads.push("spent");
     heads.extend(timed.then_some("days"));
     table.heads(&heads);
     for row in &summary.rows {
@@ -178,6 +205,7 @@ fn rows(body: &mut String, summary: &Summary) {
         cells.extend([
             interval(&row.recovered, 3),
             interval(&row.recovered_over_public, 3),
+            interval(&row.recovered_agreement, 3),
             interval(&row.accuracy, 3),
             interval(&row.agreement, 3),
             value(&row.queries_spent, 0),
@@ -241,7 +269,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::build::build;
-    use crate::report::synthetic::{example, records};
+    use crate::report::synthetic::{example, ladder, records};
 
     fn html(all: &[Record], name: &str) -> String {
         let files = build(all, name, "retort report runs/x").unwrap().files;
@@ -278,6 +306,17 @@ mod tests {
         assert!(page.contains("<th scope=\"row\">mad-1.5</th>"));
         assert_eq!(page.matches("<code>retort report runs/x</code></figcaption>").count(), 4);
         assert!(page.len() < 1_000_000, "{} bytes, {} records", page.len(), example().len());
+    }
+
+    #[test]
+    fn the_page_holds_every_table_of_the_terminal() {
+        let page = html(&ladder(5), "ladder");
+        assert!(page.contains("<caption>Worst-case recovered at matched honest cost, 400 queries"));
+        assert!(page.contains("<td>not reached</td>"));
+        assert!(page.contains("<caption>Other readings of the strongest student, 400 queries"));
+        let page = html(&example(), "example");
+        assert!(page.contains("<caption>Mean recovered over log budget, 50 to 400 queries"));
+        assert!(page.contains("<caption>Queries at which half is recovered"));
     }
 
     #[test]

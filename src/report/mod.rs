@@ -2,6 +2,9 @@
 
 mod aggregate;
 mod build;
+mod details;
+mod efficiency;
+mod family;
 mod figure;
 mod gather;
 mod headline;

@@ -1,8 +1,9 @@
 //! Sentences that a reader must not miss, drawn from the summary.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::summary::{Summary, Why};
+use super::summary::{FEWEST_STRENGTHS, Summary, Why};
+use super::tidy::not_comparable;
 
 /// Appends what holds of this summary.
 pub(super) fn add(summary: &mut Summary) {
@@ -65,13 +66,24 @@ fn arms(summary: &Summary, notes: &mut Vec<String>) {
         }
     }
     other_students(summary, notes);
-    let single: BTreeSet<&str> =
-        summary.arms.iter().filter(|a| a.single_strength).map(|a| a.name.as_str()).collect();
-    if !single.is_empty() {
+    few_strengths(summary, notes);
+}
+
+/// Defenses without enough strengths, by how many they have.
+fn few_strengths(summary: &Summary, notes: &mut Vec<String>) {
+    let mut few: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    for family in summary.families.iter().filter(|f| f.arms.len() < FEWEST_STRENGTHS) {
+        few.entry(family.arms.len()).or_default().insert(&family.name);
+    }
+    let list = |(n, names): (&usize, &BTreeSet<&str>)| {
+        let names: Vec<&str> = names.iter().copied().collect();
+        format!("{}: {}", not_comparable(*n), names.join(", "))
+    };
+    if !few.is_empty() {
         notes.push(format!(
-            "Not comparable (single strength): {}. Defenses are compared at matched honest cost, which \
-             needs several strengths.",
-            single.into_iter().collect::<Vec<_>>().join(", ")
+            "Defenses are compared at matched honest cost, which needs {FEWEST_STRENGTHS} strengths of \
+             each; {}.",
+            few.iter().map(list).collect::<Vec<_>>().join("; ")
         ));
     }
 }
@@ -98,4 +110,20 @@ fn other_students(summary: &Summary, notes: &mut Vec<String>) {
 
 fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::Summary;
+    use crate::report::synthetic::{example, ladder};
+
+    #[test]
+    fn defenses_with_few_strengths_are_named_and_ladders_are_not() {
+        let notes = Summary::of(&example()).notes.join(" ");
+        assert!(
+            notes.contains("not comparable (1 strength): noise, prada; not comparable (2 strengths): mad, round."),
+            "{notes}"
+        );
+        assert!(!Summary::of(&ladder(5)).notes.join(" ").contains("not comparable"));
+    }
 }

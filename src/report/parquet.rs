@@ -179,7 +179,7 @@ mod tests {
         let file = bytes_reader(&given);
         let version = file.metadata().file_metadata().key_value_metadata().unwrap();
         assert_eq!(version[0].key, "retort.record_version");
-        assert_eq!(version[0].value.as_deref(), Some("1"));
+        assert_eq!(version[0].value, Some(VERSION.to_string()));
         let read: Vec<_> = file.get_row_iter(None).unwrap().map(|r| r.unwrap()).collect();
         assert_eq!(read.len(), rows(&given).count());
         for (row, (record, score)) in read.iter().zip(rows(&given)) {

@@ -44,11 +44,19 @@ fn row(group: &Group<'_>, first: &Record) -> Row {
         agreement: over(mean(&of("agreement"))),
         agreement_gain: over(agreement_gain(group, first, &of("agreement"))),
         recovered: over(recovered(&of("accuracy"), &teachers, &group.floors())),
+        recovered_agreement: over(recovered_agreement(group, &of("agreement"))),
         recovered_over_public: over(recovered(&of("accuracy"), &teachers, &public)),
         queries_spent: over(mean(&of("queries_spent"))),
         days: over(mean(&of("days"))),
         honest: honest(&[records]),
     }
+}
+
+/// Recovered of agreement: the undefended teacher agrees with itself everywhere.
+pub(super) fn recovered_agreement(group: &Group<'_>, agreement: &BySeed) -> Estimate {
+    let floors = group.agreement_floors();
+    let teachers = BySeed::new(floors.keys().map(|seed| (*seed, 1.0)), floors.overlap);
+    recovered(agreement, &teachers, &floors)
 }
 
 fn agreement_gain(group: &Group<'_>, first: &Record, agreement: &BySeed) -> Estimate {
@@ -59,12 +67,15 @@ fn agreement_gain(group: &Group<'_>, first: &Record, agreement: &BySeed) -> Esti
     if base.is_empty() { Estimate::absent(0, Why::NoBaseline) } else { paired(agreement, &base) }
 }
 
+/// A score per seed: its mean over several cells of one arm.
+pub(super) fn over_cells(cells: &[Vec<&Record>], metric: &str) -> BySeed {
+    let columns: Vec<BySeed> = cells.iter().map(|records| by_seed(records, metric)).collect();
+    mean_by_seed(&columns)
+}
+
 /// Honest side of several cells of one arm: per seed the mean over cells, then over seeds.
 pub(super) fn honest(cells: &[Vec<&Record>]) -> Honest {
-    let of = |metric: &str| {
-        let columns: Vec<BySeed> = cells.iter().map(|records| by_seed(records, metric)).collect();
-        mean_by_seed(&columns)
-    };
+    let of = |metric: &str| over_cells(cells, metric);
     let accuracy = of("honest_accuracy");
     let max = cells.iter().flatten().filter_map(|r| r.get("distortion_l1_max")).reduce(f64::max);
     Honest {

@@ -23,6 +23,16 @@ pub enum Why {
     TooFewSeeds,
     /// The score is only defined against `none`, which is not there or is this arm.
     NoBaseline,
+    /// Already reached at the smallest budget.
+    BelowSmallest,
+    /// Not reached by the largest budget.
+    AboveLargest,
+    /// Reached by the means over all seeds, but not without each of them.
+    NotEverySeed,
+    /// No strength of the defense costs honest users so much.
+    NotReached,
+    /// Fewer than four strengths.
+    FewStrengths,
 }
 
 impl Why {
@@ -36,6 +46,11 @@ impl Why {
             Self::NotIdentified => "not-identified",
             Self::TooFewSeeds => "too-few-seeds",
             Self::NoBaseline => "no-baseline",
+            Self::BelowSmallest => "below-smallest-budget",
+            Self::AboveLargest => "above-largest-budget",
+            Self::NotEverySeed => "not-every-seed",
+            Self::NotReached => "not-reached",
+            Self::FewStrengths => "few-strengths",
         }
     }
 }
@@ -88,6 +103,8 @@ pub struct Row {
     pub agreement_gain: Estimate,
     /// (student - floor) / (teacher - floor), floor = best constant answer.
     pub recovered: Estimate,
+    /// The same of agreement: (agreement - floor) / (1 - floor).
+    pub recovered_agreement: Estimate,
     /// The same with the public-data student of the same kin as floor.
     pub recovered_over_public: Estimate,
     pub queries_spent: Estimate,
@@ -130,14 +147,69 @@ pub struct Arm {
     pub drop: Estimate,
     /// Two-sided p of `drop`, adjusted by Holm over the arms of the table.
     pub p: Option<f64>,
+    /// What `strongest` recovers of agreement.
+    pub recovered_agreement: Estimate,
+    /// Accuracy of `strongest` here over that under `none`.
+    pub de: Ratios,
+    /// Share of the teacher's accuracy that honest users lose.
+    pub dc: Ratios,
     pub honest: Honest,
     /// Has the label-only control and the counter of its defense.
     pub complete: bool,
     /// What is missing for that.
     pub missing: Vec<String>,
-    /// A tunable defense that the table shows at one strength only.
-    pub single_strength: bool,
+    /// Strengths of its family in this slice; none for `none` and defenses without numbers to tune.
+    pub strengths: Option<usize>,
 }
+
+impl Arm {
+    /// False for a tunable defense at too few strengths for a comparison at matched honest cost.
+    pub fn comparable(&self) -> bool {
+        self.strengths.is_none_or(|n| n >= FEWEST_STRENGTHS)
+    }
+}
+
+/// A ratio of accuracies as it is, and with the floor taken from both.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ratios {
+    pub plain: Estimate,
+    pub over_floor: Estimate,
+}
+
+/// What one student makes of its budgets under one arm.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Efficiency {
+    pub slice: String,
+    pub arm: String,
+    pub student: String,
+    /// Smallest and largest budget.
+    pub budgets: (u64, u64),
+    /// Area under `recovered` over log budget, as a mean height.
+    pub auc: Estimate,
+    /// Queries at which monotone-fitted `recovered` is one half.
+    pub half: Estimate,
+}
+
+/// A defense at several strengths: arms whose stacks differ in numbers only.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Family {
+    pub slice: String,
+    /// Kinds of its layers, with settings that are no numbers.
+    pub name: String,
+    /// Its arms, one per strength.
+    pub arms: Vec<String>,
+    pub budget: u64,
+    /// Largest mean loss of honest accuracy, fraction.
+    pub most_loss: Option<f64>,
+    /// What the strongest student recovers at each loss of [`MATCHED_LOSSES`].
+    pub at: [Estimate; 3],
+}
+
+/// Strengths that a comparison at matched honest cost needs.
+pub const FEWEST_STRENGTHS: usize = 4;
+
+/// Losses of honest accuracy at which families are compared, fractions.
+pub const MATCHED_LOSSES: [f64; 3] = [0.0, 0.01, 0.05];
 
 /// A reference line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -160,6 +232,8 @@ pub struct Summary {
     pub rows: Vec<Row>,
     pub arms: Vec<Arm>,
     pub references: Vec<Reference>,
+    pub efficiency: Vec<Efficiency>,
+    pub families: Vec<Family>,
     /// Accuracy of the best constant answer, per slice.
     pub floors: Vec<(String, Estimate)>,
     /// Sentences that a reader must not miss.
@@ -174,6 +248,8 @@ impl Summary {
             rows: self.rows.iter().filter(|r| r.slice == slice).collect(),
             arms: self.arms.iter().filter(|a| a.slice == slice).collect(),
             references: self.references.iter().filter(|r| r.slice == slice).collect(),
+            efficiency: self.efficiency.iter().filter(|e| e.slice == slice).collect(),
+            families: self.families.iter().filter(|f| f.slice == slice).collect(),
             floor: self.floors.iter().find(|(s, _)| s == slice).map(|(_, e)| *e),
         }
     }
@@ -191,6 +267,8 @@ pub struct Slice<'a> {
     pub rows: Vec<&'a Row>,
     pub arms: Vec<&'a Arm>,
     pub references: Vec<&'a Reference>,
+    pub efficiency: Vec<&'a Efficiency>,
+    pub families: Vec<&'a Family>,
     pub floor: Option<Estimate>,
 }
 

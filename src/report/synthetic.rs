@@ -58,7 +58,7 @@ fn make(arms: usize, students: usize, budgets: usize, seeds: u64) -> Vec<Record>
             "",
             0,
             seed,
-            &[("accuracy", teacher), ("floor_accuracy", floor)],
+            &[("accuracy", teacher), ("floor_accuracy", floor), ("floor_agreement", 0.12)],
         ));
         for kin in ["mlp-64", "cnn"] {
             for (role, level) in
@@ -107,6 +107,22 @@ fn make(arms: usize, students: usize, budgets: usize, seeds: u64) -> Vec<Record>
                     out.push(r);
                 }
             }
+        }
+    }
+    out
+}
+
+/// The small run of four strengths of noise and `none`: honest users lose 0, 0.5, 2 and 4 points.
+pub(crate) fn ladder(seeds: u64) -> Vec<Record> {
+    let strengths = [("none", ""), ("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")];
+    let mut out = records(5, seeds);
+    for r in out.iter_mut().filter(|r| r.role == Role::Student) {
+        let at = ARMS.iter().position(|arm| arm.0 == r.arm).unwrap_or(0);
+        r.arm = strengths[at].0.into();
+        r.stack = if at == 0 { vec![] } else { vec![format!("noise(scale={})", strengths[at].1)] };
+        let lost = [0.0, 0.0, 0.005, 0.02, 0.04][at];
+        for s in r.scores.iter_mut().filter(|s| s.metric == "honest_accuracy") {
+            s.value = Some(0.95 - lost);
         }
     }
     out

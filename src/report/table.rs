@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Summary;
+use super::details::{self, PERCENT};
 use super::markdown::{grid, wrapped};
 use super::summary::{Arm, Estimate, Honest, Slice, Why};
 use super::tidy;
@@ -48,6 +49,16 @@ fn markdown(summary: &Summary) -> String {
             arms(&mut out, &slice);
         }
         references(&mut out, &slice);
+        for table in details::tables(&slice, PERCENT) {
+            let _ = writeln!(out, "### {}\n", table.title);
+            if !table.rows.is_empty() {
+                grid(&mut out, &table.lines());
+            }
+            if let Some(remark) = &table.remark {
+                wrapped(&mut out, remark, "");
+                out.push('\n');
+            }
+        }
     }
     for paragraph in explanation(summary) {
         wrapped(&mut out, &paragraph, "");
@@ -128,7 +139,8 @@ fn arms(out: &mut String, slice: &Slice<'_>) {
     }
     grid(out, &rows);
     if let Some(legend) = legend(slice) {
-        let _ = writeln!(out, "{legend}\n");
+        wrapped(out, &legend, "");
+        out.push('\n');
     }
 }
 
@@ -155,8 +167,8 @@ pub(super) fn legend(slice: &Slice<'_>) -> Option<String> {
     if any(|a| !a.complete) {
         out.push("† incomplete.");
     }
-    if any(|a| a.single_strength) {
-        out.push("‡ not comparable (single strength).");
+    if any(|a| !a.comparable()) {
+        out.push("‡ not comparable (fewer than 4 strengths).");
     }
     if !costs.refused && any(|a| a.honest.refused.mean.is_some()) {
         out.push("No honest row was refused.");
@@ -205,7 +217,7 @@ pub(super) fn long_name(role: Role) -> &'static str {
 
 /// Marks after an arm's name.
 pub(super) fn marks(arm: &Arm) -> &'static str {
-    match (!arm.complete, arm.single_strength) {
+    match (!arm.complete, !arm.comparable()) {
         (true, true) => " †‡",
         (true, false) => " †",
         (false, true) => " ‡",
@@ -240,18 +252,19 @@ fn percent(e: &Estimate) -> String {
     scaled(e, 100.0, 0)
 }
 
-fn scaled(e: &Estimate, by: f64, digits: usize) -> String {
+pub(super) fn scaled(e: &Estimate, by: f64, digits: usize) -> String {
     let f = |v: f64| fixed(by * v, digits);
     match (e.mean, e.interval) {
         (Some(m), Some((low, high))) => format!("{} [{}, {}]", f(m), f(low), f(high)),
         (Some(m), None) => f(m),
         (None, _) if e.why == Some(Why::NotIdentified) => "not identified".into(),
+        (None, _) if e.why == Some(Why::NotReached) => "not reached".into(),
         (None, _) => "-".into(),
     }
 }
 
 /// Fixed decimals, and no minus before a zero.
-fn fixed(v: f64, digits: usize) -> String {
+pub(super) fn fixed(v: f64, digits: usize) -> String {
     let text = format!("{v:.digits$}");
     match text.strip_prefix('-') {
         Some(zero) if zero.chars().all(|c| c == '0' || c == '.') => zero.to_string(),
@@ -291,7 +304,9 @@ mod tests {
             serde_json::from_str(&render(&summary, Format::Json)).unwrap();
         assert_eq!(rows, json.len());
         assert!(
-            text.starts_with("what,slice,arm,student,budget,metric,n,mean,low,high,p,note\r\n")
+            text.starts_with(
+                "what,slice,arm,student,budget,metric,loss,n,mean,low,high,p,note\r\n"
+            )
         );
     }
 

@@ -2,20 +2,27 @@
 
 use serde::Serialize;
 
-use super::summary::{Arm, Estimate, Honest, Reference, Row, Summary};
+use super::summary::{
+    Arm, Efficiency, Estimate, FEWEST_STRENGTHS, Family, Honest, MATCHED_LOSSES, Reference, Row,
+    Summary,
+};
 
 /// One estimate and what it is about.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Line<'a> {
     /// `cell`: an arm, student and budget. `arm`: an arm at its largest budget, over its students.
+    /// `curve`: an arm and student over all budgets. `family`: a defense at several strengths.
     /// Else a reference: `teacher`, `insider`, `public`, `untrained`, `floor`.
     pub what: &'static str,
     pub slice: &'a str,
+    /// Arm; of a family the kinds of its layers.
     pub arm: &'a str,
     /// Student; for references the kin.
     pub student: &'a str,
     pub budget: Option<u64>,
     pub metric: &'static str,
+    /// Loss of honest accuracy at which `recovered_at_matched_cost` is read, fraction.
+    pub loss: Option<f64>,
     pub n: usize,
     pub mean: Option<f64>,
     pub low: Option<f64>,
@@ -26,11 +33,13 @@ pub struct Line<'a> {
     pub note: String,
 }
 
-/// All estimates: cells, arms, references, floors.
+/// All estimates: cells, arms, curves, families, references, floors.
 pub fn lines(summary: &Summary) -> Vec<Line<'_>> {
     let mut out = Vec::new();
     summary.rows.iter().for_each(|r| cell(&mut out, r));
     summary.arms.iter().for_each(|a| arm(&mut out, a));
+    summary.efficiency.iter().for_each(|e| curve(&mut out, e));
+    summary.families.iter().for_each(|f| family(&mut out, f));
     summary.references.iter().for_each(|r| reference(&mut out, r));
     for (slice, floor) in &summary.floors {
         out.push(Line { what: "floor", slice, metric: "accuracy", ..line(floor) });
@@ -42,6 +51,7 @@ fn cell<'a>(out: &mut Vec<Line<'a>>, r: &'a Row) {
     let scores = [
         ("recovered", r.recovered),
         ("recovered_over_public", r.recovered_over_public),
+        ("recovered_agreement", r.recovered_agreement),
         ("accuracy", r.accuracy),
         ("agreement", r.agreement),
         ("agreement_gain", r.agreement_gain),
@@ -69,11 +79,19 @@ fn arm<'a>(out: &mut Vec<Line<'a>>, a: &'a Arm) {
     if !a.complete {
         add(&mut marks, &format!("incomplete: no {}", a.missing.join(", no ")));
     }
-    if a.single_strength {
-        add(&mut marks, "not comparable: single strength");
+    if let Some(n) = a.strengths.filter(|_| !a.comparable()) {
+        add(&mut marks, &not_comparable(n));
     }
-    let scores =
-        [("worst_recovered", a.worst), ("strongest_recovered", a.strongest), ("drop", a.drop)];
+    let scores = [
+        ("worst_recovered", a.worst),
+        ("strongest_recovered", a.strongest),
+        ("drop", a.drop),
+        ("recovered_agreement", a.recovered_agreement),
+        ("de", a.de.plain),
+        ("de_over_floor", a.de.over_floor),
+        ("dc", a.dc.plain),
+        ("dc_over_floor", a.dc.over_floor),
+    ];
     for (metric, e) in scores.into_iter().chain(honest(&a.honest, a.honest.accuracy.n)) {
         let mut line = Line {
             what: "arm",
@@ -91,6 +109,36 @@ fn arm<'a>(out: &mut Vec<Line<'a>>, a: &'a Arm) {
         add(&mut line.note, &marks);
         out.push(line);
     }
+}
+
+fn curve<'a>(out: &mut Vec<Line<'a>>, e: &'a Efficiency) {
+    for (metric, estimate) in [("auc_log_budget", e.auc), ("budget_at_half", e.half)] {
+        let (slice, arm, student) = (&e.slice, &e.arm, &e.student);
+        out.push(Line { what: "curve", slice, arm, student, metric, ..line(&estimate) });
+    }
+}
+
+fn family<'a>(out: &mut Vec<Line<'a>>, f: &'a Family) {
+    for (loss, estimate) in MATCHED_LOSSES.into_iter().zip(&f.at) {
+        let mut line = Line {
+            what: "family",
+            slice: &f.slice,
+            arm: &f.name,
+            budget: Some(f.budget),
+            metric: "recovered_at_matched_cost",
+            loss: Some(loss),
+            ..line(estimate)
+        };
+        if f.arms.len() < FEWEST_STRENGTHS {
+            line.note = not_comparable(f.arms.len());
+        }
+        out.push(line);
+    }
+}
+
+/// `not comparable (1 strength)`.
+pub(super) fn not_comparable(strengths: usize) -> String {
+    format!("not comparable ({strengths} strength{})", if strengths == 1 { "" } else { "s" })
 }
 
 fn reference<'a>(out: &mut Vec<Line<'a>>, r: &'a Reference) {
@@ -136,6 +184,7 @@ fn add(note: &mut String, more: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::CATALOG;
     use crate::report::synthetic::example;
 
     #[test]
@@ -143,9 +192,23 @@ mod tests {
         let summary = Summary::of(&example());
         let lines = lines(&summary);
         let count = |what: &str| lines.iter().filter(|l| l.what == what).count();
-        assert_eq!((count("cell"), count("arm")), (160 * 13, 8 * 9));
+        assert_eq!((count("cell"), count("arm")), (160 * 14, 8 * 14));
+        assert_eq!((count("curve"), count("family")), (40 * 2, 4 * 3));
         assert_eq!((count("teacher"), count("insider"), count("floor")), (1, 4, 1));
         let drop = lines.iter().find(|l| l.arm == "noise" && l.metric == "drop").unwrap();
         assert!(drop.p.is_some() && drop.note.starts_with("incomplete: no counter"));
+        let family = lines.iter().find(|l| l.what == "family" && l.arm == "mad").unwrap();
+        assert_eq!(family.note, "not comparable (2 strengths)");
+    }
+
+    #[test]
+    fn every_metric_of_a_line_is_in_the_catalog_or_names_a_column_of_the_report() {
+        let own =
+            ["worst_recovered", "strongest_recovered", "drop", "agreement_gain", "honest_loss"];
+        let known = |m: &str| own.contains(&m) || CATALOG.iter().any(|c| c.name == m);
+        let summary = Summary::of(&example());
+        let lines = lines(&summary);
+        let unknown: Vec<&str> = lines.iter().map(|l| l.metric).filter(|m| !known(m)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 }
