@@ -1,7 +1,7 @@
 """The byte GPT in torch: pre-norm blocks, causal attention, GELU (tanh form), with a KV cache.
 
 `work.json` has in `arch`: layers, width, heads, context, and optionally norm ("layer" or "rms"),
-positions ("rotary" or "learned"), rotary_base, rotary_pairs ("halves": element i turns with
+positions ("rotary" or "learnt"), rotary_base, rotary_pairs ("halves": element i turns with
 i + half; "interleaved": 2i with 2i + 1), norm_eps, tied (the head is the embedding). NAMES says how
 the exported weights are called; weights are [inputs, outputs], a bias that was not exported is none.
 """
@@ -13,16 +13,15 @@ from torch import Tensor, nn
 from torch_models import linear
 
 NAMES = {
-    "embed": "embed",  # .weight [256, width]
-    "position": "position",  # .weight [context, width], with learned positions only
-    "norm1": "block{}.norm1",
-    "qkv": "block{}.qkv",  # [width, 3 width]: queries, keys, values, heads side by side in each
-    "out": "block{}.out",
-    "norm2": "block{}.norm2",
-    "up": "block{}.up",
-    "down": "block{}.down",
+    "embed": "embed",  # .weight [256, width]; .places [context, width] with learnt positions only
+    "norm1": "block{}.attention.norm",
+    "qkv": "block{}.attention.in",  # [width, 3 width]: queries, keys, values, heads side by side
+    "out": "block{}.attention.out",
+    "norm2": "block{}.forward.norm",
+    "up": "block{}.forward.in",
+    "down": "block{}.forward.out",
     "norm": "norm",
-    "head": "head",  # absent where tied
+    "head": "output",
 }
 
 
@@ -98,7 +97,7 @@ class Weights:
         self.arch, self.arrays = arch, arrays
 
     def values(self, role: str, i: int = 0) -> tuple[Tensor, Tensor | None]:
-        name = NAMES[role].format(i)
+        name = NAMES[role].format(i + 1)
         return self.arrays[f"{name}.weight"], self.arrays.get(f"{name}.bias")
 
     def linear(self, role: str, i: int = 0) -> nn.Linear:
@@ -118,8 +117,8 @@ class Gpt(nn.Module):
         get = Weights(arch, arrays)
         self.arch = arch
         self.embed = nn.Parameter(get.values("embed")[0].clone())
-        learned = arch.get("positions", "rotary") == "learned"
-        self.position = nn.Parameter(get.values("position")[0].clone()) if learned else None
+        learnt = arch.get("positions", "rotary") == "learnt"
+        self.position = nn.Parameter(arrays["embed.places"].clone()) if learnt else None
         self.blocks = nn.ModuleList(Block(get, i, arch) for i in range(arch["layers"]))
         self.norm = get.norm("norm")
         self.head = None if arch.get("tied", False) else get.linear("head")

@@ -1,8 +1,7 @@
 """The networks of the works in torch, with weights exported by the other side.
 
 Exported weights are [inputs, outputs]; torch wants [outputs, inputs]. A 3x3 convolution is exported
-as a matrix whose rows run over row, column and channel of the neighbourhood, and the layer after the
-convolutions reads its image as [height, width, channels]; torch has channels first in both places.
+as a matrix whose rows run over channel, row and column of the neighbourhood.
 """
 
 import json
@@ -56,13 +55,10 @@ def lenet(image: tuple[int, int, int], weights: dict[str, Tensor]) -> nn.Module:
     for name in ("conv1", "conv2"):
         weight = weights[f"{name}.weight"]
         filters = weight.shape[1]
-        kernel = weight.reshape(3, 3, channels, filters).permute(3, 2, 0, 1)
+        kernel = weight.T.reshape(filters, channels, 3, 3)
         layers += [conv(kernel, weights[f"{name}.bias"]), nn.ReLU(), nn.MaxPool2d(2)]
         channels = filters
-    height, width = image[1] // 4, image[2] // 4
-    weight = weights["hidden1.weight"]
-    last_to_first = weight.reshape(height, width, channels, -1).permute(3, 2, 0, 1)
-    layers += [nn.Flatten(), linear(last_to_first.flatten(1), weights["hidden1.bias"]), nn.ReLU()]
+    layers += [nn.Flatten(), linear(weights["hidden1.weight"].T, weights["hidden1.bias"]), nn.ReLU()]
     layers += [linear(weights["output.weight"].T, weights["output.bias"])]
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 

@@ -11,6 +11,7 @@
 )]
 
 mod array;
+mod gpt;
 mod infer;
 mod knockoff;
 mod train;
@@ -66,7 +67,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Request> {
 fn answer(request: &Request) -> Outcome<Value> {
     let kind = request.work.split('-').next().unwrap_or_default();
     match (request.action.as_str(), kind) {
-        (_, "gpt" | "decode") => Err(format!("{}: not built yet", request.work).into()),
+        ("export", "gpt" | "decode") => gpt::export(request),
+        ("train", "gpt") => gpt::train(request),
+        ("decode", _) => gpt::decode(request),
         ("export", "knockoff") => knockoff::export(request),
         ("export", _) => work::export(request),
         ("train", _) => train::train(request),

@@ -94,6 +94,7 @@ impl Work {
             validation: 0.0,
             patience: 0,
             check_every: steps,
+            ..Recipe::default()
         }
     }
 }
@@ -159,7 +160,7 @@ pub fn largest<T: PartialOrd + Copy>(row: ndarray::ArrayView1<'_, T>) -> usize {
 
 /// The first `count` rows that training sees of `n`: a permutation an epoch, taken from its end,
 /// as [`fit`] draws them from the same seed.
-fn order(n: usize, count: usize, seed: Seed) -> Vec<usize> {
+pub fn order(n: usize, count: usize, seed: Seed) -> Vec<usize> {
     let epochs = (0..)
         .flat_map(|epoch| permutation(&mut seed.nth("order", epoch).rng(), n).into_iter().rev());
     epochs.take(count).collect()

@@ -49,6 +49,7 @@ impl Network {
     }
 
     /// Numbers of an example coming out.
+    #[cfg(test)]
     pub(super) fn outputs(&self) -> usize {
         self.layers().last().map_or(0, Layer::outputs)
     }

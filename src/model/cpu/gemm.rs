@@ -52,8 +52,6 @@ pub(in crate::model) enum Start<'a, T> {
     Zero,
     /// The same number for each column.
     Columns(&'a [T]),
-    /// The same number for each row.
-    Rows(&'a [T]),
     /// What the result holds.
     Result,
 }
@@ -154,7 +152,6 @@ fn check_result(size: Size, c: &[f32], stride: usize, start: Start<'_, f32>) {
     assert!(stride >= n && (m - 1) * stride + n <= c.len(), "results fit their slice");
     match start {
         Start::Columns(values) => assert!(values.len() >= n, "a start for each column"),
-        Start::Rows(values) => assert!(values.len() >= m, "a start for each row"),
         Start::Zero | Start::Result => {}
     }
 }
@@ -206,8 +203,8 @@ struct Tile<'a, P> {
     stride: usize,
     columns: usize,
     start: Start<'a, f32>,
-    /// First row and column, to find the start.
-    at: (usize, usize),
+    /// First column, to find the start.
+    first: usize,
 }
 
 impl<P: Place> Tile<'_, P> {
@@ -223,9 +220,8 @@ impl<P: Place> Tile<'_, P> {
                 let left = self.columns.saturating_sub(v * lanes).min(lanes);
                 *sum = match self.start {
                     Start::Zero => simd.splat_f32s(0.0),
-                    Start::Rows(values) => simd.splat_f32s(values[self.at.0 + i]),
                     Start::Columns(values) => {
-                        let from = self.at.1 + v * lanes;
+                        let from = self.first + v * lanes;
                         simd.partial_load_f32s(&values[from..from + left])
                     }
                     Start::Result => {
@@ -340,7 +336,6 @@ unsafe fn panel<S: Simd, P: Place>(
             tile.a = tile.a.add(rows * if packed { tile.k } else { tile.a_row });
             tile.c = tile.c.add(rows * tile.stride);
         }
-        tile.at.0 += rows;
         left -= rows;
     }
 }
@@ -423,7 +418,7 @@ impl WithSimd for Multiply<'_> {
                 stride: self.stride,
                 columns,
                 start: self.start,
-                at: (0, first),
+                first,
             };
             // SAFETY: `multiply` has checked a, b and c for these sizes; the panel holds k rows of
             // whole vectors, and reading in place is for whole vectors only.
@@ -505,7 +500,7 @@ impl WithSimd for MultiplyScattered<'_> {
                 stride: self.stride,
                 columns,
                 start: self.start,
-                at: (0, first),
+                first,
             };
             // SAFETY: `multiply_scattered` has checked a, the starts and c for n rounded up to LANES,
             // which is a multiple of the lanes of every instruction set here.
@@ -592,7 +587,6 @@ impl MultiplyRows<'_> {
                 let start = match self.start {
                     Start::Zero => 0.0,
                     Start::Columns(values) => values[j + c],
-                    Start::Rows(values) => values[i + r],
                     Start::Result => self.c[at],
                 };
                 self.c[at] = start + simd.reduce_sum_f32s(sum);

@@ -158,7 +158,6 @@ fn plain(
             let from = match start {
                 Start::Zero => 0.0,
                 Start::Columns(values) => values[j],
-                Start::Rows(values) => values[i],
                 Start::Result => c[i * stride + j],
             };
             let terms = (0..size.k).map(|k| a.data[i * a.row + k * a.column] * b(k, j));

@@ -1,7 +1,7 @@
 //! Decoder-only language models: tokens in, a distribution over the next token out at every position.
 //!
 //! Pre-norm blocks (Radford et al. 2019) of causal attention and a feed-forward layer of four times the
-//! width with GELU, rotary or learnt positions, and an output layer of its own. Trained by the loop that trains
+//! width with GELU or SiLU, rotary or learnt positions, and an output layer of its own. Trained by the loop that trains
 //! classifiers; answers come one token at a time, with the keys and values of the past kept.
 
 mod decode;
@@ -43,6 +43,17 @@ pub enum Positions {
     Learnt,
 }
 
+/// What bends the feed-forward layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bend {
+    /// GELU in its tanh form.
+    #[default]
+    Gelu,
+    /// SiLU.
+    Silu,
+}
+
 /// The plan of a decoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +72,8 @@ pub struct Decoder {
     pub norm: NormRule,
     #[serde(default)]
     pub positions: Positions,
+    #[serde(default)]
+    pub bend: Bend,
     /// Chance that a number of a block's output is dropped while learning.
     #[serde(default)]
     pub dropout: f64,
@@ -169,6 +182,10 @@ impl Build<'_> {
         let name = |part: &str| format!("block{block}.{part}");
         let small = DEVIATION / libm::sqrt(2.0 * layers as f64);
         let rotary = self.plan.positions == Positions::Rotary;
+        let bend = match self.plan.bend {
+            Bend::Gelu => Activation::Gelu,
+            Bend::Silu => Activation::Silu,
+        };
         let attention = vec![
             self.norm(name("attention.norm")),
             self.dense(name("attention.in"), width, 3 * width, Activation::None, DEVIATION),
@@ -177,7 +194,7 @@ impl Build<'_> {
         ];
         let forward = vec![
             self.norm(name("forward.norm")),
-            self.dense(name("forward.in"), width, 4 * width, Activation::Gelu, DEVIATION),
+            self.dense(name("forward.in"), width, 4 * width, bend, DEVIATION),
             self.dense(name("forward.out"), 4 * width, width, Activation::None, small),
         ];
         let drop = |mut inner: Vec<Layer>, part: &str| {

@@ -12,6 +12,7 @@ fn plan() -> Decoder {
         width: 16,
         norm: NormRule::default(),
         positions: Positions::default(),
+        bend: Bend::default(),
         dropout: 0.0,
     }
 }
@@ -54,7 +55,8 @@ fn every_parameter_of_a_decoder_moves() {
 #[test]
 fn answers_one_by_one_agree_with_whole_texts() {
     for norm in [NormRule::Layer, NormRule::Rms] {
-        let plan = Decoder { norm, ..plan() };
+        let bend = if norm == NormRule::Rms { Bend::Silu } else { Bend::Gelu };
+        let plan = Decoder { norm, bend, ..plan() };
         let model = Language::init(&plan, Device::Cpu, Seed::new(3)).unwrap();
         let model = model.fit(&counting(22), &recipe(30), Seed::new(2)).unwrap().last;
         let prompt = vec![4, 1, 7];

@@ -40,7 +40,7 @@ impl Embed {
             at,
             draw: self.draw,
         };
-        let tokens = slot("tokens", self.vocabulary, self.at);
+        let tokens = slot("weight", self.vocabulary, self.at);
         let places = slot("places", self.positions, self.at + self.vocabulary * self.width);
         if self.places { vec![tokens, places] } else { vec![tokens] }
     }

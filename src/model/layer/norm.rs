@@ -22,7 +22,7 @@ pub(in crate::model) struct Norm {
     pub kind: NormKind,
     pub times: usize,
     pub width: usize,
-    /// First place of its parameters: gain `[width]`, then bias `[width]` for a layer norm.
+    /// First place of its parameters: weight `[width]`, then bias `[width]` for a layer norm.
     pub at: usize,
 }
 
@@ -51,7 +51,7 @@ impl Norm {
             at,
             draw: Draw::Constant(value),
         };
-        let gain = slot("gain", self.at, 1.0);
+        let gain = slot("weight", self.at, 1.0);
         match self.kind {
             NormKind::Layer => vec![gain, slot("bias", self.at + self.width, 0.0)],
             NormKind::Rms => vec![gain],

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use super::*;
 use crate::Seed;
 use crate::model::cpu;
-use crate::model::language::{Decoder, NormRule, Positions};
+use crate::model::language::{Bend, Decoder, NormRule, Positions};
 use crate::model::loss::{self, Goal, tokens::Texts};
 use crate::model::optim::{Optimizer, Updater};
 use crate::model::{Arch, InputShape};
@@ -37,13 +37,21 @@ fn works() -> Vec<Work> {
             works.push(Work { name: format!("{arch:?}"), network, x: images(n, side), n, goal });
         }
     }
-    for (norm, positions, dropout) in
-        [(NormRule::Layer, Positions::Rotary, 0.0), (NormRule::Rms, Positions::Learnt, 0.2)]
-    {
-        let (vocabulary, context) = (50, 40);
-        let width = 32;
-        let plan =
-            Decoder { vocabulary, context, layers: 2, heads: 4, width, norm, positions, dropout };
+    let plan = Decoder {
+        vocabulary: 50,
+        context: 40,
+        layers: 2,
+        heads: 4,
+        width: 32,
+        norm: NormRule::Layer,
+        positions: Positions::Rotary,
+        bend: Bend::Gelu,
+        dropout: 0.0,
+    };
+    let (norm, positions, bend) = (NormRule::Rms, Positions::Learnt, Bend::Silu);
+    let other = Decoder { norm, positions, bend, dropout: 0.2, ..plan.clone() };
+    for plan in [plan, other] {
+        let context = plan.context;
         let n = 6;
         let x = (0..n * context).map(|i| (i * 13 % 50) as f32).collect();
         let targets = Array2::from_shape_fn((n, context), |(i, j)| ((i * 5 + j) % 51) as i32 - 1);
