@@ -30,7 +30,7 @@ pub enum Optimizer {
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
-const EPS: f32 = 1e-8;
+const EPS: f64 = 1e-8;
 
 impl Optimizer {
     /// Refuses values outside their ranges.
@@ -89,7 +89,9 @@ impl Updater {
                 let lr = lr * factor;
                 let bias1 = 1.0 - libm::pow(BETA1, f64::from(self.steps));
                 let bias2 = libm::sqrt(1.0 - libm::pow(BETA2, f64::from(self.steps)));
-                let rates = [1.0 - lr * weight_decay, lr / bias1, bias2].map(|v| v as f32);
+                // lr mhat / (sqrt(vhat) + eps), with the corrections of both moments taken out.
+                let rates = [1.0 - lr * weight_decay, lr * bias2 / bias1, EPS * bias2];
+                let rates = rates.map(|v| v as f32);
                 vectors(
                     #[inline(always)]
                     || adamw(params, grad, &mut self.first, &mut self.second, rates),
@@ -110,12 +112,12 @@ fn sgd(params: &mut [f32], grad: &[f32], memory: &mut [f32], rates: [f32; 3]) {
 
 #[inline(always)]
 fn adamw(params: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], rates: [f32; 3]) {
-    let [keep, rate, root] = rates;
+    let [keep, rate, eps] = rates;
     let (b1, b2) = (BETA1 as f32, BETA2 as f32);
     for (((w, &g), m), v) in params.iter_mut().zip(grad).zip(m).zip(v) {
         *m += (1.0 - b1) * (g - *m);
         *v = b2 * *v + (1.0 - b2) * (g * g);
-        *w = *w * keep - rate * *m / (v.sqrt() / root + EPS);
+        *w = *w * keep - rate * *m / (v.sqrt() + eps);
     }
 }
 

@@ -11,7 +11,7 @@ mod real;
 mod runner;
 
 pub(super) use gemm::{LANES, Matrix, Scattered, Size, Start};
-pub(super) use math::{exp64, vectors};
+pub(super) use math::{exp64, fold, vectors};
 pub(super) use real::Real;
 pub(super) use runner::Runner;
 

@@ -6,7 +6,7 @@
 //! before its end.
 
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
-use crate::model::cpu::{Matrix, Real, Size, Start, vectors};
+use crate::model::cpu::{LANES, Matrix, Real, Size, Start, fold, vectors};
 
 /// Queries, keys and values `[positions, 3 * width]` -> `[positions, width]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -346,53 +346,34 @@ fn softmax<T: Real>(row: &mut [T], seen: usize) {
     vectors(
         #[inline(always)]
         || {
-            let (row, rest) = row.split_at_mut(seen);
+            // Whole vectors: what lies ahead weighs nothing.
+            let (row, rest) = row.split_at_mut(seen.next_multiple_of(LANES).min(row.len()));
+            row[seen..].fill(T::neg_infinity());
             soften(row);
             rest.fill(T::zero());
         },
     );
 }
 
-/// Lanes that maxima and sums run in, so that they are equal on every machine.
-const LANES: usize = 16;
-
 #[inline(always)]
 fn soften<T: Real>(row: &mut [T]) {
-    let larger = |a: T, b: T| if b > a { b } else { a };
-    let largest = fold(row, T::neg_infinity(), larger);
+    let largest = fold(row, T::neg_infinity(), |x| x, |a, b| if b > a { b } else { a });
     row.iter_mut().for_each(|x| *x = (*x - largest).fast_exp());
-    let over = T::one() / fold(row, T::zero(), |a, b| a + b);
+    let over = T::one() / fold(row, T::zero(), |x| x, |a, b| a + b);
     row.iter_mut().for_each(|x| *x *= over);
 }
 
-/// Gradient of the weights to that of what they are the softmax of.
+/// Gradient of the weights to that of what they are the softmax of; weights that lie ahead are zero.
 fn back_softmax<T: Real>(slopes: &mut [T], weights: &[T], seen: usize) {
     vectors(
         #[inline(always)]
         || {
-            let (slopes, rest) = slopes.split_at_mut(seen);
-            let weights = &weights[..seen];
+            let upto = seen.next_multiple_of(LANES).min(slopes.len());
+            slopes[seen..].fill(T::zero());
+            let (slopes, weights) = (&mut slopes[..upto], &weights[..upto]);
             slopes.iter_mut().zip(weights).for_each(|(s, &w)| *s *= w);
-            let sum = fold(slopes, T::zero(), |a, b| a + b);
+            let sum = fold(slopes, T::zero(), |x| x, |a, b| a + b);
             slopes.iter_mut().zip(weights).for_each(|(s, &w)| *s -= w * sum);
-            rest.fill(T::zero());
         },
     );
-}
-
-#[inline(always)]
-fn fold<T: Real>(row: &[T], start: T, f: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [start; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(l, &x)| *l = f(*l, x));
-    }
-    lanes.iter_mut().zip(rest).for_each(|(l, &x)| *l = f(*l, x));
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            lanes[i] = f(lanes[i], lanes[i + half]);
-        }
-    }
-    lanes[0]
 }

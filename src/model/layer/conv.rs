@@ -9,7 +9,7 @@
 
 use super::activation::relu;
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
-use crate::model::cpu::{LANES, Matrix, Real, Scattered, Size, Start, vectors};
+use crate::model::cpu::{LANES, Matrix, Real, Scattered, Size, Start, fold, vectors};
 use crate::model::init::Draw;
 
 /// `[c, h, w]` -> `[filters, h/2, w/2]`.
@@ -131,33 +131,51 @@ impl Conv {
             self.pad(image, planes);
             let patches = Scattered { data: planes, starts: &room.starts };
             T::multiply_scattered(size, weight, patches, sums, stride, Start::Zero);
-            self.pool(sums, stride, bias, y, marks);
+            self.pool(sums, stride, bias, y, marks, &mut room.columns);
         }
     }
 
-    /// Largest sum of each window, plus bias, ReLU. Neither changes which sum is largest.
-    fn pool<T: Real>(&self, sums: &[T], stride: usize, bias: &[T], y: &mut [T], marks: &mut [u8]) {
+    /// Largest sum of each window, plus bias, ReLU. Neither changes which sum is largest. `columns` has
+    /// room for the larger of two lines, and where it came from.
+    fn pool<T: Real>(
+        &self,
+        sums: &[T],
+        stride: usize,
+        bias: &[T],
+        y: &mut [T],
+        marks: &mut [u8],
+        columns: &mut (Vec<T>, Vec<u8>),
+    ) {
         let (line, half) = (self.line(), self.w / 2);
+        let pooled = (self.h / 2) * half;
+        columns.0.resize(2 * half, T::zero());
+        columns.1.resize(2 * half, 0);
+        let (largest, lower) = (&mut columns.0[..2 * half], &mut columns.1[..2 * half]);
         vectors(
             #[inline(always)]
             || {
                 let filters = sums.chunks_exact(stride).zip(bias);
-                let pooled = (self.h / 2) * half;
                 let out = y.chunks_exact_mut(pooled).zip(marks.chunks_exact_mut(pooled));
                 for ((sums, &bias), (y, marks)) in filters.zip(out) {
                     let lines = y.chunks_exact_mut(half).zip(marks.chunks_exact_mut(half));
                     for (pair, (y, marks)) in sums.chunks_exact(2 * line).zip(lines) {
                         let (top, bottom) = pair.split_at(line);
-                        let top = top[..2 * half].chunks_exact(2);
-                        let bottom = bottom[..2 * half].chunks_exact(2);
-                        let out = y.iter_mut().zip(marks);
-                        for ((top, bottom), (y, mark)) in top.zip(bottom).zip(out) {
-                            let (upper, right) = first_largest(top[0], top[1]);
-                            let (lower, low_right) = first_largest(bottom[0], bottom[1]);
-                            let (largest, down) = first_largest(upper, lower);
-                            let side = if down { low_right } else { right };
-                            *y = relu(largest + bias);
-                            *mark = u8::from(down) << 1 | u8::from(side);
+                        let both = top.iter().zip(bottom);
+                        let column = largest.iter_mut().zip(&mut *lower);
+                        for ((max, low), (&t, &b)) in column.zip(both) {
+                            let later = b > t || b.is_nan();
+                            *max = if later { b } else { t };
+                            *low = u8::from(later);
+                        }
+                        let pairs = largest.chunks_exact(2).zip(lower.chunks_exact(2));
+                        for ((y, mark), (max, low)) in y.iter_mut().zip(marks).zip(pairs) {
+                            // Of equals the first, line by line.
+                            let tie = max[1] == max[0] && low[1] < low[0];
+                            let right = max[1] > max[0] || max[1].is_nan() || tie;
+                            let (value, down) =
+                                if right { (max[1], low[1]) } else { (max[0], low[0]) };
+                            *y = relu(value + bias);
+                            *mark = down << 1 | u8::from(right);
                         }
                     }
                 }
@@ -181,7 +199,6 @@ impl Conv {
         let padded = self.padded(self.c);
         // One image's gradient of the sums, in planes with borders like the image's own.
         let dz = sized(&mut room.a, self.padded(self.filters));
-        dz.fill(T::zero());
         let by_filter = sized(&mut room.b, weights); // [filters, 9c]
         if let Some(grads) = grads.as_deref_mut() {
             by_filter.fill(T::zero());
@@ -195,7 +212,7 @@ impl Conv {
         }
         for i in 0..n {
             let out = i * self.outputs()..(i + 1) * self.outputs();
-            let (dy, y, marks) = (&dy[out.clone()], &cell.y[out.clone()], &cell.marks[out]);
+            let (dy, y, marks) = (&mut dy[out.clone()], &cell.y[out.clone()], &cell.marks[out]);
             let bias = grads.as_deref_mut().map(|g| &mut g[self.at + weights..][..self.filters]);
             self.spread(dy, y, marks, dz, bias);
             if grads.is_some() {
@@ -233,7 +250,7 @@ impl Conv {
     /// The gradient of one image's output back to its sums, and its part of the bias's.
     fn spread<T: Real>(
         &self,
-        dy: &[T],
+        dy: &mut [T],
         y: &[T],
         marks: &[u8],
         dz: &mut [T],
@@ -241,28 +258,29 @@ impl Conv {
     ) {
         let (line, half) = (self.line(), self.w / 2);
         let pooled = (self.h / 2) * half;
-        let mut bias = bias;
-        for f in 0..self.filters {
-            let own = f * pooled..(f + 1) * pooled;
-            let plane = &mut dz[f * self.plane()..(f + 1) * self.plane()];
-            let values = dy[own.clone()].chunks_exact(half).zip(y[own.clone()].chunks_exact(half));
-            let lines = values.zip(marks[own].chunks_exact(half));
-            let mut sum = T::zero();
-            for (pair, ((dy, y), marks)) in plane[line..].chunks_exact_mut(2 * line).zip(lines) {
-                let (top, bottom) = pair.split_at_mut(line);
-                let tops = top[1..=2 * half].chunks_exact_mut(2);
-                let windows = tops.zip(bottom[1..=2 * half].chunks_exact_mut(2));
-                for ((top, bottom), ((&dy, &y), &mark)) in windows.zip(dy.iter().zip(y).zip(marks))
-                {
-                    let g = if y <= T::zero() { T::zero() } else { dy };
-                    sum += g;
-                    let at = |place: u8| if mark == place { g } else { T::zero() };
-                    (top[0], top[1]) = (at(0), at(1));
-                    (bottom[0], bottom[1]) = (at(2), at(3));
+        vectors(
+            #[inline(always)]
+            || {
+                dz.fill(T::zero());
+                let closed = |y: T| y <= T::zero();
+                let all = dy.iter_mut().zip(y);
+                all.for_each(|(dy, &y)| *dy = if closed(y) { T::zero() } else { *dy });
+                if let Some(bias) = bias {
+                    for (bias, dy) in bias.iter_mut().zip(dy.chunks_exact(pooled)) {
+                        *bias += fold(dy, T::zero(), |x| x, |a, b| a + b);
+                    }
                 }
-            }
-            if let Some(bias) = bias.as_deref_mut() {
-                bias[f] += sum;
+            },
+        );
+        let planes = dz.chunks_exact_mut(self.plane());
+        let filters = dy.chunks_exact(pooled).zip(marks.chunks_exact(pooled));
+        for (plane, (dy, marks)) in planes.zip(filters) {
+            let lines = dy.chunks_exact(half).zip(marks.chunks_exact(half));
+            for (pair, (dy, marks)) in plane[line + 1..].chunks_exact_mut(2 * line).zip(lines) {
+                for (x, (&g, &mark)) in dy.iter().zip(marks).enumerate() {
+                    let (down, right) = (usize::from(mark >> 1), usize::from(mark & 1));
+                    pair[down * line + 2 * x + right] = g;
+                }
             }
         }
     }
@@ -276,11 +294,4 @@ impl Conv {
             }
         }
     }
-}
-
-/// The larger of two, and whether it is the second; the first of equals. NaN wins, so that it is not lost.
-#[inline(always)]
-fn first_largest<T: Real>(first: T, second: T) -> (T, bool) {
-    let later = second > first || second.is_nan();
-    (if later { second } else { first }, later)
 }

@@ -96,12 +96,15 @@ pub(super) struct Room<T> {
     pub b: Vec<T>,
     pub c: Vec<T>,
     pub starts: Vec<usize>,
+    /// Two lines of a pooling, as one.
+    pub columns: (Vec<T>, Vec<u8>),
 }
 
 impl<T> Default for Room<T> {
     fn default() -> Self {
         let [pack, a, b, c] = [(); 4].map(|()| Vec::new());
-        Self { pack, a, b, c, starts: Vec::new() }
+        let columns = (Vec::new(), Vec::new());
+        Self { pack, a, b, c, starts: Vec::new(), columns }
     }
 }
 

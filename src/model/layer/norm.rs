@@ -2,7 +2,7 @@
 //! (Zhang and Sennrich 2019, equation 4).
 
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
-use crate::model::cpu::{Real, vectors};
+use crate::model::cpu::{Real, fold, vectors};
 use crate::model::init::Draw;
 
 /// Which norm.
@@ -28,8 +28,6 @@ pub(in crate::model) struct Norm {
 
 /// As torch and most language models have it.
 const EPS: f64 = 1e-5;
-/// Sums run in this many lanes, so that they are equal on every machine.
-const LANES: usize = 16;
 
 impl Norm {
     pub(super) const fn inputs(&self) -> usize {
@@ -166,18 +164,5 @@ impl Norm {
 /// Sum of f(x), in lanes.
 #[inline(always)]
 fn sum<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(l, &x)| *l += f(x));
-    }
-    lanes.iter_mut().zip(rest).for_each(|(l, &x)| *l += f(x));
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            let other = lanes[i + half];
-            lanes[i] += other;
-        }
-    }
-    lanes[0]
+    fold(x, T::zero(), f, |a, b| a + b)
 }

@@ -1,7 +1,7 @@
 //! A way around some layers: y = x + f(x) (He et al. 2016).
 
 use super::{Cell, Layer, Pass, Room, Slot, Wanted, sized};
-use crate::model::cpu::{Real, pass};
+use crate::model::cpu::{Real, pass, vectors};
 
 /// Layers whose output is added to their input.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,10 @@ impl Residual {
     ) {
         let inside = pass::forward(&self.inner, n, params, x, &mut cell.inner, room, pass);
         let y = sized(&mut cell.y, inside.len());
-        y.iter_mut().zip(x).zip(inside).for_each(|((y, &x), &f)| *y = x + f);
+        vectors(
+            #[inline(always)]
+            || y.iter_mut().zip(x).zip(inside).for_each(|((y, &x), &f)| *y = x + f),
+        );
     }
 
     /// Keeps the gradient that goes around while another goes through.
@@ -67,7 +70,10 @@ impl Residual {
         );
         if let (Some(dx), Some(through)) = (dx, through) {
             let all = dx.iter_mut().zip(&cell.kept).zip(&*through);
-            all.for_each(|((dx, &around), &through)| *dx = around + through);
+            vectors(
+                #[inline(always)]
+                || all.for_each(|((dx, &around), &through)| *dx = around + through),
+            );
         }
     }
 }
