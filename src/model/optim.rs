@@ -101,11 +101,22 @@ impl Updater {
     }
 }
 
+/// Below these, gradients and moments count as zero: they move no weight by a bit that it has, and
+/// numbers near the smallest of 32 bits would slow every step a hundredfold.
+const GRADIENT: f32 = 1e-15;
+const MOMENT: f32 = 1e-30;
+
+/// Zero for numbers nearer to zero than `least`.
+#[inline(always)]
+fn at_least(least: f32, x: f32) -> f32 {
+    if x.abs() < least { 0.0 } else { x }
+}
+
 #[inline(always)]
 fn sgd(params: &mut [f32], grad: &[f32], memory: &mut [f32], rates: [f32; 3]) {
     let [lr, momentum, decay] = rates;
     for ((w, &g), m) in params.iter_mut().zip(grad).zip(memory) {
-        *m = momentum * *m + (g + decay * *w);
+        *m = at_least(MOMENT, momentum * *m + (g + decay * *w));
         *w -= lr * *m;
     }
 }
@@ -115,8 +126,9 @@ fn adamw(params: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], rates: 
     let [keep, rate, eps] = rates;
     let (b1, b2) = (BETA1 as f32, BETA2 as f32);
     for (((w, &g), m), v) in params.iter_mut().zip(grad).zip(m).zip(v) {
-        *m += (1.0 - b1) * (g - *m);
-        *v = b2 * *v + (1.0 - b2) * (g * g);
+        let g = at_least(GRADIENT, g);
+        *m = at_least(MOMENT, *m + (1.0 - b1) * (g - *m));
+        *v = at_least(MOMENT, b2 * *v + (1.0 - b2) * (g * g));
         *w = *w * keep - rate * *m / (v.sqrt() + eps);
     }
 }

@@ -169,7 +169,9 @@ impl Shard {
             z.clear();
             z.extend(logits.iter().map(|&v| f64::from(v)));
             let loss = start.goal.loss(rows, z, weight, room);
-            grad.iter_mut().zip(&*z).for_each(|(g, &z)| *g = z as f32);
+            // Gradients too small to matter would be numbers that processors are slow with.
+            let narrow = |z: f64| if z.abs() < 1e-30 { 0.0 } else { z as f32 };
+            grad.iter_mut().zip(&*z).for_each(|(g, &z)| *g = narrow(z));
             loss
         };
         let (n, pass) = (rows.len(), Pass::Learn(seed));
