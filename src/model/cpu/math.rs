@@ -16,7 +16,7 @@ pub(in crate::model) fn vectors<R>(f: impl FnOnce() -> R) -> R {
 #[inline(always)]
 pub(in crate::model) fn exp32(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number
-    let clamped = x.max(-88.0).min(89.0);
+    let clamped = x.clamp(-88.0, 89.0);
     let shifted = clamped * std::f32::consts::LOG2_E + SHIFT;
     let n = shifted - SHIFT;
     let r = clamped - n * 0.693_359_4; // ln 2 in two parts, the first of few bits
@@ -40,7 +40,7 @@ pub(in crate::model) fn exp32(x: f32) -> f32 {
 #[inline(always)]
 pub(in crate::model) fn exp64(x: f64) -> f64 {
     const SHIFT: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
-    let clamped = x.max(-709.0).min(710.0);
+    let clamped = x.clamp(-709.0, 710.0);
     let shifted = clamped * std::f64::consts::LOG2_E + SHIFT;
     let n = shifted - SHIFT;
     let r = clamped - n * 0.693_147_180_369_123_8;

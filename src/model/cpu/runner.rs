@@ -59,6 +59,7 @@ impl<T: Real> Runner<T> {
         dx.expect("gradients of the input were asked for")
     }
 
+    #[allow(clippy::too_many_arguments, reason = "both questions in one")]
     fn round<R>(
         &mut self,
         params: &[T],

@@ -10,6 +10,8 @@
 //! and of the input (likewise), whichever are wanted. Buffers grow in the first pass and are used again
 //! in all later ones: a step allocates nothing.
 
+#![allow(clippy::too_many_arguments, reason = "passes name what they read and write")]
+
 mod activation;
 mod attention;
 mod conv;

@@ -1,5 +1,7 @@
 //! The kernel: a tile of results that stays in registers while rows of the right matrix stream by.
 
+#![allow(clippy::needless_range_loop, reason = "loops that compilers unroll without fail")]
+
 use pulp::{NullaryFnOnce, Simd};
 
 use super::Start;
