@@ -3,6 +3,7 @@
 order of rows, one thread each, runs alternating, medians. See README.md beside this file.
 
     python3 benches/peers/compare.py [--quick] [--format md|json] [--work NAME]... [--data DIR]
+                                     [--adamw fused|usual]
 """
 
 import argparse
@@ -150,10 +151,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="3 pairs of runs, not 5 (or 10)")
     parser.add_argument("--format", choices=("md", "json"), default="md")
     parser.add_argument("--work", action="append", default=[], metavar="NAME")
+    parser.add_argument("--adamw", choices=("fused", "usual"), default="fused", help="torch's form")
     parser.add_argument("--data", metavar="DIR", help="folder of mnist/ (else RETORT_DATA)")
     args = parser.parse_args()
     works = chosen(args.work)
-    env = {"RETORT_DATA": os.path.abspath(args.data)} if args.data else {}
+    env = {"RETORT_PEERS_ADAMW": args.adamw}
+    if args.data:
+        env["RETORT_DATA"] = os.path.abspath(args.data)
     try:
         sides = Sides(build(), python(), env)
     except Unable as why:

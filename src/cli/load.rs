@@ -134,5 +134,5 @@ fn rim(spec: &Spec, common: &Common, warnings: &mut Vec<String>) -> Result<Rim> 
         let door: Box<dyn Door> = Box::new(gateway);
         if http { serve::open_http_door(door, accounts) } else { Ok(door) }
     };
-    Ok(Rim { data_root, cache, device, open: Box::new(open) })
+    Ok(Rim { data_root, cache, device, threads: 1, open: Box::new(open) })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use retort::experiment::folder::{RunFolder, record_bytes};
 use retort::experiment::provenance;
+use retort::experiment::record::Role;
 use retort::experiment::sweep::{self, Grounds, Jobs};
 use retort::report;
 use retort::{Error, Result};
@@ -16,7 +17,7 @@ use retort::experiment::sweep::Watch as _;
 
 /// Runs or resumes a sweep, writes its tables and report, prints the table.
 pub fn run(args: &Run, common: &Common) -> Result<u8> {
-    let loaded = load::load(&args.config, common)?;
+    let mut loaded = load::load(&args.config, common)?;
     let progress = Progress::new(common.quiet);
     for warning in &loaded.warnings {
         progress.note(&format!("warning: {warning}"));
@@ -26,6 +27,9 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
     progress.note(&format!("run folder {}", dir.display()));
     let stop = signal::stop_flag()?;
     let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
+    // Fewer teachers than cores: each may use several, where its recipe has shards.
+    let teachers = loaded.plan.cells.iter().filter(|cell| cell.role == Role::Teacher).count();
+    loaded.rim.threads = jobs.count / teachers.clamp(1, jobs.count);
     let finished =
         sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, &folder, &jobs, &progress);
     progress.end();

@@ -10,7 +10,7 @@ use super::honest::Request;
 use super::spec::{Spec, TeacherKind};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::model::{Cache, Device, Lesson, Loss, Model, Targets, fit};
+use crate::model::{Cache, Device, Lesson, Loss, Model, Recipe, Targets, fit};
 use crate::oracle::http::HttpOracle;
 use crate::oracle::table::Table;
 use crate::oracle::teacher::Teacher;
@@ -27,6 +27,8 @@ pub struct Rim {
     pub cache: Cache,
     /// Where models run.
     pub device: Device,
+    /// Threads of a teacher's training that is cut into shards.
+    pub threads: usize,
     /// Wraps a gateway in the door that students use.
     pub open:
         Box<dyn Fn(crate::gateway::Gateway) -> Result<Box<dyn crate::gateway::Door>> + Send + Sync>,
@@ -318,7 +320,8 @@ fn trained(
         inputs: data.inputs.select(Axis(0), &split.teacher),
         targets: Targets::Labels(split.teacher.iter().map(|&i| data.labels[i]).collect()),
     };
-    let fitted = fit(fresh, &lesson, Loss::HardLabel, &spec.teacher.training, seed.child("fit"))?;
+    let recipe = Recipe { threads: rim.threads, ..spec.teacher.training.clone() };
+    let fitted = fit(fresh, &lesson, Loss::HardLabel, &recipe, seed.child("fit"))?;
     let header = [
         ("teacher-key", key.to_string()),
         ("data", data.hash.clone()),

@@ -66,6 +66,7 @@ impl Model {
                 Way::Candle(runner) => out.extend(runner.pull(&x, rows, goal)?),
             }
         }
+        self.put_back(way);
         Array2::from_shape_vec((n, d), out).map_err(|e| Error::Internal(e.to_string()))
     }
 

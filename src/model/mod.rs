@@ -1,8 +1,4 @@
-//! Networks and how they learn. The only room that imports candle; no candle type leaves it.
-//!
-//! The face of the room is small: an [`Arch`], [`Model::init`], [`fit`], and plain arrays out of a
-//! [`Model`]. Losses live one per file in [`loss`] as (logits, target) -> (loss, gradient). The room
-//! does not know where targets come from, nor what a model is used for.
+#![doc = include_str!("README.md")]
 
 mod arch;
 mod cache;
@@ -22,7 +18,7 @@ mod schedule;
 mod train;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
@@ -77,11 +73,13 @@ pub struct Model {
     device: Device,
     network: Network,
     params: Arc<Vec<f32>>,
+    /// Buffers that no question is using, shared by all clones.
+    spare: Arc<Mutex<Option<Box<cpu::Runner<f32>>>>>,
 }
 
 /// A way through the network where the model runs.
 enum Way {
-    Cpu(cpu::Runner<f32>),
+    Cpu(Box<cpu::Runner<f32>>),
     Candle(reference::Runner),
 }
 
@@ -114,7 +112,8 @@ impl Model {
         let network = arch.network(shape, classes)?;
         device.open()?;
         expect_shape("parameters of a model", &[params.len()], &[network.parameters()])?;
-        Ok(Self { arch: arch.clone(), shape, classes, device, network, params: Arc::new(params) })
+        let (arch, params, spare) = (arch.clone(), Arc::new(params), Arc::default());
+        Ok(Self { arch, shape, classes, device, network, params, spare })
     }
 
     /// The same network with other parameters.
@@ -178,7 +177,12 @@ impl Model {
 
     /// Probabilities `[n, classes]`, rows sum to 1; softmax in 64 bits.
     pub fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
-        Ok(loss::softmax(self.logits(inputs)?.mapv(f64::from).view()))
+        let (rows, c) = (inputs.nrows(), self.classes);
+        let mut out = Vec::with_capacity(rows * c);
+        let wide = |logits: &[f32]| out.extend(logits.iter().map(|&z| f64::from(z)));
+        self.answer(self.network.layers().len(), inputs, wide)?;
+        loss::soften(&mut out, c);
+        Array2::from_shape_vec((rows, c), out).map_err(|e| Error::Internal(e.to_string()))
     }
 
     /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model.
@@ -197,11 +201,21 @@ impl Model {
 
     fn way(&self) -> Result<Way> {
         match self.device {
-            Device::Cpu => Ok(Way::Cpu(cpu::Runner::new(&self.network))),
+            Device::Cpu => {
+                let spare = self.spare.try_lock().ok().and_then(|mut spare| spare.take());
+                Ok(Way::Cpu(spare.unwrap_or_else(|| Box::new(cpu::Runner::new(&self.network)))))
+            }
             device => {
                 let runner = reference::Runner::new(&self.network, device.open()?, &self.params)?;
                 Ok(Way::Candle(runner))
             }
+        }
+    }
+
+    /// Keeps a way's buffers for the next question.
+    fn put_back(&self, way: Way) {
+        if let (Way::Cpu(runner), Ok(mut spare)) = (way, self.spare.try_lock()) {
+            *spare = Some(runner);
         }
     }
 
@@ -233,17 +247,27 @@ impl Model {
         inputs: ArrayView2<'_, f32>,
     ) -> Result<Array2<f32>> {
         let mut out = Vec::with_capacity(inputs.nrows() * width);
+        self.answer(layers, inputs, |piece| out.extend_from_slice(piece))?;
+        Array2::from_shape_vec((inputs.nrows(), width), out)
+            .map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// Hands on the outputs of the first `layers` layers, piece by piece.
+    fn answer(
+        &self,
+        layers: usize,
+        inputs: ArrayView2<'_, f32>,
+        mut take: impl FnMut(&[f32]),
+    ) -> Result<()> {
         let mut way = self.way()?;
         for (_, rows, x) in self.pieces(inputs)? {
             match &mut way {
-                Way::Cpu(runner) => {
-                    out.extend_from_slice(runner.answer(&self.params, &x, rows, layers));
-                }
-                Way::Candle(runner) => out.extend(runner.answer(&x, rows, layers)?),
+                Way::Cpu(runner) => take(runner.answer(&self.params, &x, rows, layers)),
+                Way::Candle(runner) => take(&runner.answer(&x, rows, layers)?),
             }
         }
-        Array2::from_shape_vec((inputs.nrows(), width), out)
-            .map_err(|e| Error::Internal(e.to_string()))
+        self.put_back(way);
+        Ok(())
     }
 }
 

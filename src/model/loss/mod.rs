@@ -147,15 +147,19 @@ pub fn cross_entropy(
 
 /// Softmax of each row.
 pub fn softmax(logits: ArrayView2<'_, f64>) -> Array2<f64> {
-    let c = logits.ncols();
     let mut probs = logits.as_standard_layout().into_owned();
-    let flat = probs.as_slice_mut().expect("a new array is row-major");
-    exponentials(flat, c.max(1));
-    for row in flat.chunks_exact_mut(c.max(1)) {
-        let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|p| *p /= sum);
-    }
+    soften(probs.as_slice_mut().expect("a new array is row-major"), logits.ncols());
     probs
+}
+
+/// Softmax of each row of `c` logits, in place.
+pub(super) fn soften(rows: &mut [f64], c: usize) {
+    let c = c.max(1);
+    exponentials(rows, c);
+    for row in rows.chunks_exact_mut(c) {
+        let over = 1.0 / row.iter().sum::<f64>();
+        row.iter_mut().for_each(|p| *p *= over);
+    }
 }
 
 /// Buffers of a loss, used again by every step.
@@ -164,8 +168,7 @@ pub(super) struct Room {
     probs: Vec<f64>,
 }
 
-/// e^(z - largest z of the row), in place; NaN and infinite logits give NaN, never a panic. Gives nothing
-/// back: the largest is 0 afterwards, in the logarithm.
+/// e^(z - largest z of the row), in place. NaN and infinite logits give NaN, never a panic.
 fn exponentials(z: &mut [f64], c: usize) {
     for row in z.chunks_exact_mut(c) {
         let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
