@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use retort::data;
 use retort::model::{Lesson, Loss, Model, Recipe, Targets, fit};
 use retort::seed::{Seed, permutation};
@@ -19,7 +19,7 @@ use crate::{Outcome, Request};
 pub const BATCH: usize = 50;
 const EPOCHS: usize = 10;
 /// Students exported, each with a start and a draw of queries of its own.
-const STUDENTS: u64 = 10;
+pub const STUDENTS: u64 = 10;
 /// Training images of the teacher; students ask with the other 10,000.
 const TEACHER_ROWS: usize = 50_000;
 const TRAIN_ROWS: usize = 60_000;
@@ -73,22 +73,33 @@ pub fn extract(request: &Request) -> Outcome<Value> {
 
     let start = Instant::now();
     let inputs = pool.select(Axis(0), &queries(request.seed, budget));
-    let probs = teacher.probs(inputs.view())?;
-    let lesson = Lesson { inputs, targets: Targets::Probs(probs) };
-    let loss = Loss::SoftLabel { temperature: 1.0, eps: 1e-30 };
     let recipe = work.recipe(request.steps.unwrap_or(work.steps));
-    let student = fit(student, &lesson, loss, &recipe, Seed::new(request.seed))?.last;
+    let student = learn(student, &teacher, inputs, &recipe, request.seed)?;
     let seconds = start.elapsed().as_secs_f64();
 
-    drop((pool, lesson));
+    drop(pool);
     let test = load_rows(&request.dir.join("test.npy"))?;
     let agreement = share(&choices(&student, test.view())?, &choices(&teacher, test.view())?);
     let rate = budget as f64 / seconds;
     Ok(json!({ "rate": rate, "agreement": agreement, "seconds": seconds }))
 }
 
+/// Asks the teacher and learns its probabilities.
+pub fn learn(
+    student: Model,
+    teacher: &Model,
+    inputs: Array2<f32>,
+    recipe: &Recipe,
+    seed: u64,
+) -> Outcome<Model> {
+    let probs = teacher.probs(inputs.view())?;
+    let lesson = Lesson { inputs, targets: Targets::Probs(probs) };
+    let loss = Loss::SoftLabel { temperature: 1.0, eps: 1e-30 };
+    Ok(fit(student, &lesson, loss, recipe, Seed::new(seed))?.last)
+}
+
 /// Queries, from the name of the work.
-fn budget(work: &Work) -> Outcome<usize> {
+pub fn budget(work: &Work) -> Outcome<usize> {
     let name = work.work.split_once('-').map_or("", |(_, budget)| budget);
     let budget: usize = name.parse().map_err(|_| format!("no budget in `{}`", work.work))?;
     match budget <= TRAIN_ROWS - TEACHER_ROWS && budget.is_multiple_of(BATCH) && budget > 0 {
@@ -98,18 +109,18 @@ fn budget(work: &Work) -> Outcome<usize> {
 }
 
 /// Rows of the pool that a student asks, each once at most.
-fn queries(seed: u64, budget: usize) -> Vec<usize> {
+pub fn queries(seed: u64, budget: usize) -> Vec<usize> {
     let mut rng = Seed::new(seed).child("queries").rng();
     let mut rows = permutation(&mut rng, TRAIN_ROWS - TEACHER_ROWS);
     rows.truncate(budget);
     rows
 }
 
-fn choices(model: &Model, inputs: ArrayView2<'_, f32>) -> Outcome<Vec<usize>> {
+pub fn choices(model: &Model, inputs: ArrayView2<'_, f32>) -> Outcome<Vec<usize>> {
     Ok(model.logits(inputs)?.rows().into_iter().map(largest).collect())
 }
 
 /// Share of places at which two lists are equal.
-fn share(a: &[usize], b: &[usize]) -> f64 {
+pub fn share(a: &[usize], b: &[usize]) -> f64 {
     a.iter().zip(b).filter(|(a, b)| a == b).count() as f64 / a.len() as f64
 }

@@ -2,7 +2,8 @@
 //!
 //!     peer ACTION WORK DIR [--steps N] [--seed S]
 //!
-//! `export` fills DIR; `train`, `infer`, `decode` and `knockoff` read it and print one line of JSON.
+//! `export` fills DIR; `train`, `infer`, `decode` and `knockoff` read it and print one line of JSON. So does
+//! `causes`, which says what starting weights and repeated rows do to an extraction.
 
 #![allow(
     clippy::disallowed_methods,
@@ -11,6 +12,7 @@
 )]
 
 mod array;
+mod causes;
 mod gpt;
 mod infer;
 mod knockoff;
@@ -75,6 +77,7 @@ fn answer(request: &Request) -> Outcome<Value> {
         ("train", _) => train::train(request),
         ("infer", _) => infer::infer(request),
         ("knockoff", _) => knockoff::extract(request),
+        ("causes", _) => causes::causes(request),
         (other, _) => Err(format!("no action `{other}`").into()),
     }
 }

@@ -16,7 +16,7 @@ mod tile;
 use pulp::{Arch, Simd, WithSimd};
 
 use rows::MultiplyRows;
-use tile::{At, Every, ROW_WIDTH, Tile, WIDTH, tile_rows};
+use tile::{At, Every, MOST_ROWS, ROW_WIDTH, Tile, WIDTH, tile_rows};
 
 /// A matrix inside a slice: number (i, j) lies at `i * row + j * column`.
 #[derive(Clone, Copy, Debug)]
@@ -195,13 +195,15 @@ impl WithSimd for Multiply<'_> {
         let width = WIDTH * lanes;
         let few = m <= FEW_ROWS && self.b.column == 1;
         let panels = if few { 1 } else { (GROUP / (k * width).max(1)).clamp(1, n.div_ceil(width)) };
-        let room = panels * k * width + LINE;
+        // A turned left matrix touches a line of the cache for each term of the sum; once is enough.
+        let copied = !few && self.a.row == 1 && n > width;
+        let room = panels * k * width + LINE + if copied { k * MOST_ROWS } else { 0 };
         if self.pack.len() < room {
             self.pack.resize(room, 0.0);
         }
         // Vectors that cross lines of the cache cost twice.
         let aligned = self.pack.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        let pack = &mut self.pack[aligned..];
+        let (pack, left_rows) = self.pack[aligned..].split_at_mut(panels * k * width);
         let tile =
             |c: &mut [f32], b: *const f32, every: usize, first: usize, columns: usize| Tile {
                 k,
@@ -260,18 +262,47 @@ impl WithSimd for Multiply<'_> {
             let (mut from, mut left) = (0, m);
             while left > 0 {
                 let rows = tile_rows::<S>(left);
+                if copied {
+                    copy_rows(self.a, k, from, rows, left_rows);
+                }
                 for at in (0..columns).step_by(width) {
                     let columns = width.min(columns - at);
                     let vectors = columns.div_ceil(lanes);
                     let b = pack[at * k..].as_ptr();
                     let tile = tile(self.c, b, vectors * lanes, group + at, columns);
-                    // SAFETY: as above.
-                    unsafe { tile.below(from).run(simd, rows, vectors) };
+                    // SAFETY: as above; copied rows lie one term after the other.
+                    unsafe {
+                        let mut tile = tile.below(from);
+                        if copied {
+                            (tile.a, tile.a_row, tile.a_column) = (left_rows.as_ptr(), 1, rows);
+                        }
+                        tile.run(simd, rows, vectors);
+                    }
                 }
                 from += rows;
                 left -= rows;
             }
         }
+    }
+}
+
+/// Copies `rows` rows of a turned left matrix from row `from` on, `[k, rows]`.
+#[inline(always)]
+fn copy_rows(a: Matrix<'_, f32>, k: usize, from: usize, rows: usize, to: &mut [f32]) {
+    match rows {
+        8 => copy_rows_of::<8>(a, k, from, to),
+        4 => copy_rows_of::<4>(a, k, from, to),
+        2 => copy_rows_of::<2>(a, k, from, to),
+        _ => copy_rows_of::<1>(a, k, from, to),
+    }
+}
+
+#[inline(always)]
+fn copy_rows_of<const R: usize>(a: Matrix<'_, f32>, k: usize, from: usize, to: &mut [f32]) {
+    let (to, _) = to.as_chunks_mut::<R>();
+    for (i, to) in to.iter_mut().take(k).enumerate() {
+        let at = i * a.column + from;
+        to.copy_from_slice(&a.data[at..at + R]);
     }
 }
 

@@ -11,6 +11,9 @@ pub(super) const WIDTH: usize = 3;
 /// Vectors of a panel for a single row: long stretches of the right matrix are read at once.
 pub(super) const ROW_WIDTH: usize = 8;
 
+/// Most rows of a tile.
+pub(super) const MOST_ROWS: usize = 8;
+
 /// Rows of the next tile when so many are left. Vectors of 8 numbers come with 16 registers, all others
 /// here with 32.
 #[inline(always)]
