@@ -1,11 +1,15 @@
 //! `retort check` and `retort plan`: everything short of computing.
 
 use retort::Result;
-use retort::experiment::plan::Plan;
+use retort::experiment::plan::{Cell, student_of};
 use retort::experiment::record::Role;
+use retort::experiment::spec::{Spec, TeacherKind};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs};
-use super::{load, put};
+use super::estimate::{self, Work};
+use super::load::{self, Loaded};
+use super::put;
+use super::run::job_count;
 
 /// Checks a config; prints the resolved one on request.
 pub fn check(args: &Check, common: &Common) -> Result<u8> {
@@ -61,37 +65,58 @@ pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
                 ));
             }
         }
-        Format::Md => put(&summary(plan)),
+        Format::Md => put(&summary(&loaded)?),
     }
     Ok(0)
 }
 
-fn summary(plan: &Plan) -> String {
+fn summary(loaded: &Loaded) -> Result<String> {
     use std::fmt::Write as _;
+    let plan = &loaded.plan;
     let mut text =
         String::from("| role | cells | most queries | training steps |\n|---|---:|---:|---:|\n");
     let mut all_steps = 0;
     for role in [Role::Teacher, Role::Untrained, Role::Public, Role::Insider, Role::Student] {
         let cells: Vec<_> = plan.cells.iter().filter(|c| c.role == role).collect();
         let queries: u64 = cells.iter().map(|c| c.budget).sum();
-        let steps: usize = cells
-            .iter()
-            .map(|c| {
-                let spec = &plan.variants[c.variant].spec;
-                match role {
-                    Role::Teacher => spec.teacher.training.steps,
-                    Role::Untrained => 0,
-                    _ => spec.training.steps,
-                }
-            })
-            .sum();
+        let steps: usize = cells.iter().map(|c| steps(&plan.variants[c.variant].spec, c)).sum();
         all_steps += steps;
         let _ = writeln!(text, "| {} | {} | {queries} | {steps} |", role.name(), cells.len());
     }
+    let jobs = job_count(0);
+    let time = estimate::about(estimate::seconds(&work(loaded)?)? / jobs as f64);
     let _ = writeln!(
         text,
-        "\n{} cells, at most {all_steps} optimiser steps, rounds of active students not counted.",
+        "\n{} cells, at most {all_steps} optimiser steps.\n\
+         Training alone takes {time} on {jobs} jobs; asking, active rounds and scoring come on top.",
         plan.cells.len()
     );
-    text
+    Ok(text)
+}
+
+fn steps(spec: &Spec, cell: &Cell) -> usize {
+    match cell.role {
+        Role::Teacher if spec.teacher.kind == TeacherKind::Trained => spec.teacher.training.steps,
+        Role::Teacher | Role::Untrained => 0,
+        _ => spec.training.steps,
+    }
+}
+
+/// Steps of each network, by network.
+fn work(loaded: &Loaded) -> Result<Vec<Work<'_>>> {
+    let mut all: Vec<Work<'_>> = Vec::new();
+    for cell in &loaded.plan.cells {
+        let (spec, data) = (&loaded.plan.variants[cell.variant].spec, &loaded.data[cell.variant]);
+        let (arch, recipe) = match cell.role {
+            Role::Teacher => (&spec.teacher.model, &spec.teacher.training),
+            _ => (&student_of(spec, &cell.student)?.model, &spec.training),
+        };
+        let one = Work::new(arch, data, recipe, steps(spec, cell));
+        match all.iter_mut().find(|w| w.same(&one)) {
+            Some(there) => there.steps += one.steps,
+            None => all.push(one),
+        }
+    }
+    all.retain(|w| w.steps > 0);
+    Ok(all)
 }

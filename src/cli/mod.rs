@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod data;
+mod estimate;
 mod list;
 mod load;
 mod progress;

@@ -25,7 +25,7 @@ pub struct Recovered {
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,
-    /// Teacher and floor are at least four standard errors apart.
+    /// The teacher is at least four standard errors above the floor.
     pub identified: bool,
 }
 
@@ -81,7 +81,7 @@ pub fn recovered(seeds: &[(f64, f64, f64)], overlap: f64) -> Recovered {
     let covariance =
         tops.iter().zip(&gaps).map(|(a, b)| (a - top) * (b - gap)).sum::<f64>() / (n - 1) as f64;
     let (vs, vt) = (variance(&tops) * scale, variance(&gaps) * scale);
-    let identified = gap.abs() >= 4.0 * vt.sqrt() && gap != 0.0;
+    let identified = gap >= 4.0 * vt.sqrt() && gap > 0.0;
     let q = t_quantile(0.975, (n - 1) as f64);
     match fieller(top, gap, vs, vt, covariance * scale, q) {
         Fieller::Interval { low, high } if identified => {

@@ -155,6 +155,7 @@ fn seeds_that_are_all_equal_give_a_point_and_no_division_by_zero() {
         (r.value.unwrap() - 0.8 / 0.85).abs() < 1e-12
             && (r.low.unwrap() - r.high.unwrap()).abs() < 1e-9
     );
+    assert!(!recovered(&[(0.1, 0.05, 0.12); 3], 0.0).identified, "a teacher below the floor");
     assert_eq!(recovered(&[(0.1, 0.1, 0.1); 3], 0.0).value, None);
     assert_eq!(recovered(&[(0.9, 0.95, 0.1)], 0.0).low, None);
 }

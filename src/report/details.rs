@@ -1,21 +1,9 @@
 //! Tables beside the main ones, alike on the terminal and on the page: defenses at matched honest cost,
 //! other readings of the strongest student, and what students make of their budgets.
 
-use super::summary::{Efficiency, Estimate, FEWEST_STRENGTHS, Family, Slice, Why};
-use super::table::{fixed, scaled};
+use super::summary::{Efficiency, FEWEST_STRENGTHS, Family, Slice, Why};
+use super::table::{fixed, percent, points, scaled};
 use super::tidy::not_comparable;
-
-/// How fractions are written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
-    by: f64,
-    digits: usize,
-    /// What follows a title.
-    unit: &'static str,
-}
-
-pub(super) const PERCENT: Style = Style { by: 100.0, digits: 0, unit: ", %" };
-pub(super) const FRACTION: Style = Style { by: 1.0, digits: 3, unit: "" };
 
 /// A table of text. Without rows its remark says it all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,17 +21,14 @@ impl Table {
     }
 }
 
-/// The tables that this slice has something for.
-pub(super) fn tables(slice: &Slice<'_>, style: Style) -> Vec<Table> {
-    [matched(slice, style), readings(slice, style), areas(slice, style), halves(slice)]
-        .into_iter()
-        .flatten()
-        .collect()
+/// The tables after the main ones that this slice has something for.
+pub(super) fn others(slice: &Slice<'_>) -> Vec<Table> {
+    [readings(slice), areas(slice), halves(slice)].into_iter().flatten().collect()
 }
 
 /// Worst-case recovered where each defense costs honest users the same. Without any ladder there is
 /// nothing to compare, and a note says so.
-fn matched(slice: &Slice<'_>, style: Style) -> Option<Table> {
+pub(super) fn matched(slice: &Slice<'_>) -> Option<Table> {
     if slice.families.iter().all(|f| f.arms.len() < FEWEST_STRENGTHS) {
         return None;
     }
@@ -52,7 +37,7 @@ fn matched(slice: &Slice<'_>, style: Style) -> Option<Table> {
         let mut row = vec![f.name.clone(), strengths(f)];
         row.push(f.at.iter().map(|e| e.n).max().unwrap_or(0).to_string());
         row.push(f.most_loss.map_or("-".into(), |l| fixed(100.0 * l, 1)));
-        row.extend(f.at.iter().map(|e| scaled(e, style.by, style.digits)));
+        row.extend(f.at.iter().map(percent));
         row
     });
     let bare = slice.families.iter().flat_map(|f| &f.at).any(|e| e.why == Some(Why::NotEverySeed));
@@ -66,10 +51,7 @@ fn matched(slice: &Slice<'_>, style: Style) -> Option<Table> {
         );
     }
     Some(Table {
-        title: format!(
-            "worst-case recovered at matched honest cost, {budget} queries{}",
-            style.unit
-        ),
+        title: format!("worst-case recovered at matched honest cost, {budget} queries, %"),
         heads: heads(&["defense", "strengths", "n", "largest loss", "loss 0", "loss 1", "loss 5"]),
         rows: rows.collect(),
         remark: Some(remark),
@@ -84,19 +66,16 @@ fn strengths(family: &Family) -> String {
 }
 
 /// Other scores of each arm's strongest student, and DistillGuard's measures.
-fn readings(slice: &Slice<'_>, style: Style) -> Option<Table> {
+fn readings(slice: &Slice<'_>) -> Option<Table> {
     let budget = slice.budget()?;
-    let text = |e: &Estimate| scaled(e, style.by, style.digits);
-    let one_more = Style { digits: if style.by > 1.0 { 1 } else { 3 }, ..style };
-    let fine = |e: &Estimate| scaled(e, style.by, one_more.digits);
     let rows = slice.arms.iter().map(|a| {
         let mut row = vec![a.name.clone(), a.strongest.n.max(a.dc.plain.n).to_string()];
-        row.extend([&a.recovered_agreement, &a.de.plain, &a.de.over_floor].map(text));
-        row.extend([&a.dc.plain, &a.dc.over_floor].map(fine));
+        row.extend([&a.recovered_agreement, &a.de.plain, &a.de.over_floor].map(percent));
+        row.extend([&a.dc.plain, &a.dc.over_floor].map(points));
         row
     });
     Some(Table {
-        title: format!("other readings of the strongest student, {budget} queries{}", style.unit),
+        title: format!("other readings of the strongest student, {budget} queries, %"),
         heads: heads(&["arm", "n", "recovered agreement", "de", "de over floor", "dc", "dc over floor"]),
         rows: rows.collect(),
         remark: Some(
@@ -109,11 +88,11 @@ fn readings(slice: &Slice<'_>, style: Style) -> Option<Table> {
     })
 }
 
-fn areas(slice: &Slice<'_>, style: Style) -> Option<Table> {
+fn areas(slice: &Slice<'_>) -> Option<Table> {
     let (least, most) = budgets(slice)?;
-    let cell = |e: &Efficiency| scaled(&e.auc, style.by, style.digits);
+    let cell = |e: &Efficiency| percent(&e.auc);
     Some(Table {
-        title: format!("mean recovered over log budget, {least} to {most} queries{}", style.unit),
+        title: format!("mean recovered over log budget, {least} to {most} queries, %"),
         remark: Some("The area under the curve of each student (auc_log_budget).".into()),
         ..by_student(slice, |e| e.auc.n, cell)
     })
@@ -200,7 +179,9 @@ mod tests {
     use crate::report::synthetic::{example, ladder, records};
 
     fn titles(summary: &Summary) -> Vec<String> {
-        tables(&summary.slice(""), PERCENT).into_iter().map(|t| t.title).collect()
+        let slice = summary.slice("");
+        let all = matched(&slice).into_iter().chain(others(&slice));
+        all.map(|t| t.title).collect()
     }
 
     #[test]
@@ -221,7 +202,7 @@ mod tests {
     #[test]
     fn a_loss_beyond_the_strengths_is_not_reached() {
         let summary = Summary::of(&ladder(5));
-        let table = &tables(&summary.slice(""), PERCENT)[0];
+        let table = &matched(&summary.slice("")).unwrap();
         let [row] = &table.rows[..] else { panic!("{table:?}") };
         assert_eq!(row[..4], ["noise", "4", "5", "4.0"]);
         assert!(row[4].contains('[') && row[5].contains('[') && row[6] == "not reached", "{row:?}");
@@ -230,7 +211,7 @@ mod tests {
     #[test]
     fn a_budget_outside_the_range_is_written_as_a_bound() {
         let summary = Summary::of(&example());
-        let table = &tables(&summary.slice(""), FRACTION)[2];
+        let table = &others(&summary.slice(""))[2];
         assert!(
             table.rows.iter().flatten().any(|cell| cell == "> 400" || cell == "< 50"),
             "{table:?}"

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use super::Summary;
-use super::details::{self, FRACTION};
+use super::details;
 use super::figure::Figure;
 use super::payload;
 use super::summary::Slice;
-use super::table::{Costs, explanation, interval, legend, long_name, marks, p_value, value, wait};
+use super::table::{
+    Costs, counted, explanation, legend, long_name, marks, p_value, percent, points, value, wait,
+};
 use crate::error::Result;
 use crate::experiment::record::Record;
 
@@ -27,12 +29,13 @@ pub fn page(
     let (name, command) = (escape(name), escape(command));
     let size = size(summary);
     let mut body = format!("<h1>{name}</h1>\n<p>{size}<br>Made by <code>{command}</code></p>\n");
-    notes(&mut body, summary);
     for slice in summary.parts().filter(|s| !s.rows.is_empty()) {
         recovered(&mut body, &slice);
         arms(&mut body, &slice);
+        details::matched(&slice).iter().for_each(|t| detail(&mut body, &slice, t));
     }
     explain(&mut body, summary);
+    notes(&mut body, summary);
     for figure in figures {
         let _ = writeln!(
             body,
@@ -43,7 +46,7 @@ pub fn page(
     }
     for slice in summary.parts() {
         references(&mut body, &slice);
-        details::tables(&slice, FRACTION).iter().for_each(|t| detail(&mut body, &slice, t));
+        details::others(&slice).iter().for_each(|t| detail(&mut body, &slice, t));
     }
     rows(&mut body, summary);
     let data = payload::json(all)?;
@@ -66,7 +69,9 @@ fn size(summary: &Summary) -> String {
     let each = if least == most { most.to_string() } else { format!("{least} to {most}") };
     let cells: usize = summary.rows.iter().map(|r| r.seeds + r.diverged).sum();
     let rows = summary.rows.len();
-    format!("{cells} cells: {rows} combinations of arm, student and budget, n = {each} seeds each.")
+    format!(
+        "{cells} cells of students: {rows} combinations of arm, student and budget, {each} seeds each."
+    )
 }
 
 fn notes(body: &mut String, summary: &Summary) {
@@ -75,7 +80,7 @@ fn notes(body: &mut String, summary: &Summary) {
     }
     body.push_str("<section class=\"notes\" aria-label=\"Notes\"><ul>\n");
     for note in &summary.notes {
-        let _ = writeln!(body, "<li>{}</li>", escape(note));
+        let _ = writeln!(body, "<li>{}</li>", prose(note));
     }
     body.push_str("</ul></section>\n");
 }
@@ -83,60 +88,64 @@ fn notes(body: &mut String, summary: &Summary) {
 fn explain(body: &mut String, summary: &Summary) {
     body.push_str("<section class=\"explain\" aria-label=\"What the numbers mean\">\n");
     for paragraph in explanation(summary) {
-        let _ = writeln!(body, "<p>{}</p>", escape(&paragraph));
+        let _ = writeln!(body, "<p>{}</p>", prose(&paragraph));
     }
     body.push_str("</section>\n");
 }
 
 fn recovered(body: &mut String, slice: &Slice<'_>) {
     let (students, Some(budget)) = (slice.students(), slice.budget()) else { return };
-    let title = format!("Recovered at {budget} queries; the strongest student of each arm is bold");
+    let title =
+        format!("Recovered at {budget} queries, %; the strongest student of each arm is bold");
     let mut table = Table::start(&titled(slice, &title));
-    table.heads(&[&["arm"][..], &students].concat());
+    table.heads(&[&["arm", "n"][..], &students].concat());
     for arm in &slice.arms {
+        let found = |s: &&str| slice.row(&arm.name, s, budget).map(|r| &r.recovered);
+        let most = students.iter().filter_map(found).map(|e| e.n).max().unwrap_or(0);
         let cell = |s: &&str| {
-            let Some(row) = slice.row(&arm.name, s, budget) else { return "-".into() };
-            let text = format!("{} (n={})", interval(&row.recovered, 2), row.recovered.n);
+            let Some(given) = found(s) else { return "-".into() };
+            let text = counted(given, most);
             let worst = arm.worst_student.as_deref() == Some(*s);
             if worst { format!("<strong>{text}</strong>") } else { text }
         };
-        table.row(&arm.name, &students.iter().map(cell).collect::<Vec<_>>());
+        let cells = std::iter::once(most.to_string()).chain(students.iter().map(cell));
+        table.row(&arm.name, &cells.collect::<Vec<_>>());
     }
     table.end(body);
 }
 
 fn arms(body: &mut String, slice: &Slice<'_>) {
-    let title = "What each arm takes, and what it costs honest users";
+    let title = "What each arm takes, and what it costs honest users, %";
     let costs = Costs::of(slice);
     let mut table = Table::start(&titled(slice, title));
-    let mut heads =
-        vec!["arm", "layers", "n", "strongest recovers", "drop against none", "p (Holm)"];
+    let mut heads = vec!["arm", "n", "strongest recovers", "drop against none", "p (Holm)"];
     heads.extend(["honest accuracy", "honest loss", "L1 mean / max"]);
     heads.extend(costs.refused.then_some("refused"));
     heads.extend(costs.waited.then_some("wait p95"));
+    heads.push("layers");
     table.heads(&heads);
     for arm in &slice.arms {
         let h = &arm.honest;
         let max = h.distortion_max.map_or("-".into(), |m| format!("{m:.2}"));
         let strongest = if arm.strongest.mean.is_some() { &arm.strongest } else { &arm.worst };
         let mut cells = vec![
-            arm.stack.join(" > "),
             strongest.n.to_string(),
-            interval(strongest, 3),
-            interval(&arm.drop, 3),
+            percent(strongest),
+            percent(&arm.drop),
             p_value(arm.p),
-            value(&h.accuracy, 3),
-            interval(&h.loss, 3),
+            points(&h.accuracy.bared()),
+            points(&h.loss),
             format!("{} / {max}", value(&h.distortion_mean, 2)),
         ];
-        cells.extend(costs.refused.then(|| value(&h.refused, 3)));
+        cells.extend(costs.refused.then(|| points(&h.refused.bared())));
         cells.extend(costs.waited.then(|| h.wait_p95.mean.map_or("-".into(), wait)));
+        cells.push(arm.stack.join(" > "));
         let name = format!("{}{}", arm.name, marks(arm));
         table.row(&name, &cells.iter().map(|c| escape(c)).collect::<Vec<_>>());
     }
     table.end(body);
     if let Some(legend) = legend(slice) {
-        let _ = writeln!(body, "<p class=\"explain\">{legend}</p>");
+        let _ = writeln!(body, "<p class=\"explain\">{}</p>", prose(&legend));
     }
 }
 
@@ -144,15 +153,15 @@ fn references(body: &mut String, slice: &Slice<'_>) {
     if slice.references.is_empty() {
         return;
     }
-    let mut table = Table::start(&titled(slice, "References"));
+    let mut table = Table::start(&titled(slice, "References, %"));
     table.heads(&["reference", "model", "n", "accuracy", "agreement"]);
     for r in &slice.references {
         let n = r.accuracy.n.to_string();
-        let cells = [r.kin.clone(), n, interval(&r.accuracy, 3), interval(&r.agreement, 3)];
+        let cells = [r.kin.clone(), n, points(&r.accuracy), points(&r.agreement)];
         table.row(long_name(r.role), &cells.map(|c| escape(&c)));
     }
     if let Some(floor) = slice.floor.filter(|f| f.n > 0) {
-        let cells = [String::new(), floor.n.to_string(), interval(&floor, 3), "-".into()];
+        let cells = [String::new(), floor.n.to_string(), points(&floor), "-".into()];
         table.row("floor: best constant answer", &cells);
     }
     table.end(body);
@@ -171,7 +180,7 @@ fn detail(body: &mut String, slice: &Slice<'_>, given: &details::Table) {
         let alone = given.rows.is_empty();
         let remark = if alone { format!("{}: {remark}", given.title) } else { remark.clone() };
         let remark = capital(&remark);
-        let _ = writeln!(body, "<p class=\"explain\">{}</p>", escape(&remark));
+        let _ = writeln!(body, "<p class=\"explain\">{}</p>", prose(&remark));
     }
 }
 
@@ -189,7 +198,7 @@ fn rows(body: &mut String, summary: &Summary) {
     );
     let swept = summary.slices.iter().any(|s| !s.is_empty());
     let timed = summary.rows.iter().any(|r| r.days.mean.is_some_and(|d| d > 0.0));
-    let mut table = Table::start("Every arm, student and budget, with 95 % intervals over seeds");
+    let mut table = Table::start("Every arm, student and budget; shares in %");
     let mut heads = vec!["arm", "student", "budget", "n"];
     heads.extend(swept.then_some("sweep"));
     heads.extend(["recovered", "over public data", "of agreement", "accuracy", "agreement"]);
@@ -203,11 +212,11 @@ fn rows(body: &mut String, summary: &Summary) {
             vec![row.student.clone(), row.budget.to_string(), format!("{}{lost}", row.seeds)];
         cells.extend(swept.then(|| row.slice.clone()));
         cells.extend([
-            interval(&row.recovered, 3),
-            interval(&row.recovered_over_public, 3),
-            interval(&row.recovered_agreement, 3),
-            interval(&row.accuracy, 3),
-            interval(&row.agreement, 3),
+            percent(&row.recovered),
+            percent(&row.recovered_over_public),
+            percent(&row.recovered_agreement),
+            points(&row.accuracy),
+            points(&row.agreement),
             value(&row.queries_spent, 0),
         ]);
         cells.extend(timed.then(|| value(&row.days, 2)));
@@ -255,6 +264,16 @@ impl Table {
         body.push_str(&self.0);
         body.push_str("</tbody></table></div>\n");
     }
+}
+
+/// Escaped, with what is between backticks as code.
+fn prose(text: &str) -> String {
+    let tag = |i: usize| match i {
+        0 => "",
+        i if i.is_multiple_of(2) => "</code>",
+        _ => "<code>",
+    };
+    escape(text).split('`').enumerate().flat_map(|(i, part)| [tag(i), part]).collect()
 }
 
 fn escape(text: &str) -> String {
@@ -317,6 +336,12 @@ mod tests {
         let page = html(&example(), "example");
         assert!(page.contains("<caption>Mean recovered over log budget, 50 to 400 queries"));
         assert!(page.contains("<caption>Queries at which half is recovered"));
+    }
+
+    #[test]
+    fn words_between_backticks_are_code() {
+        assert_eq!(prose("under `none` & <b>"), "under <code>none</code> &amp; &lt;b&gt;");
+        assert!(!html(&example(), "example").split("<script").next().unwrap().contains('`'));
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Estimate {
         Self { n, mean: None, interval: None, why: Some(why) }
     }
 
+    /// Its mean alone.
+    pub(super) fn bared(&self) -> Self {
+        Self { interval: None, ..*self }
+    }
+
     /// The same value for every seed or without a spread.
     pub fn bare(n: usize, mean: f64, why: Why) -> Self {
         Self { n, mean: Some(mean), interval: None, why: Some(why) }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Summary;
-use super::details::{self, PERCENT};
+use super::details;
 use super::markdown::{grid, wrapped};
 use super::summary::{Arm, Estimate, Honest, Slice, Why};
 use super::tidy;
@@ -48,17 +48,9 @@ fn markdown(summary: &Summary) -> String {
             recovered(&mut out, &slice);
             arms(&mut out, &slice);
         }
+        details::matched(&slice).iter().for_each(|t| detail(&mut out, t));
         references(&mut out, &slice);
-        for table in details::tables(&slice, PERCENT) {
-            let _ = writeln!(out, "### {}\n", table.title);
-            if !table.rows.is_empty() {
-                grid(&mut out, &table.lines());
-            }
-            if let Some(remark) = &table.remark {
-                wrapped(&mut out, remark, "");
-                out.push('\n');
-            }
-        }
+        details::others(&slice).iter().for_each(|t| detail(&mut out, t));
     }
     for paragraph in explanation(summary) {
         wrapped(&mut out, &paragraph, "");
@@ -68,6 +60,17 @@ fn markdown(summary: &Summary) -> String {
         wrapped(&mut out, note, "- ");
     }
     out
+}
+
+fn detail(out: &mut String, table: &details::Table) {
+    let _ = writeln!(out, "### {}\n", table.title);
+    if !table.rows.is_empty() {
+        grid(out, &table.lines());
+    }
+    if let Some(remark) = &table.remark {
+        wrapped(out, remark, "");
+        out.push('\n');
+    }
 }
 
 /// What the numbers mean.
@@ -99,10 +102,7 @@ fn recovered(out: &mut String, slice: &Slice<'_>) {
         let most = found.iter().flatten().map(|r| r.recovered.n).max().unwrap_or(0);
         let mut cells = vec![arm.name.clone(), most.to_string()];
         for (student, row) in students.iter().zip(found) {
-            let mut cell = row.map_or("-".into(), |r| percent(&r.recovered));
-            if let Some(n) = row.map(|r| r.recovered.n).filter(|n| *n != most) {
-                let _ = write!(cell, " (n={n})");
-            }
+            let mut cell = row.map_or("-".into(), |r| counted(&r.recovered, most));
             if arm.worst_student.as_deref() == Some(*student) {
                 cell.push('*');
             }
@@ -186,7 +186,6 @@ fn references(out: &mut String, slice: &Slice<'_>) {
     let _ = writeln!(out, "### references, %\n");
     let heads = ["reference", "model", "n", "accuracy", "agreement"];
     let mut rows = vec![heads.map(String::from).to_vec()];
-    let points = |e: &Estimate| scaled(e, 100.0, 1);
     for r in &slice.references {
         let n = r.accuracy.n.to_string();
         rows.push(vec![
@@ -243,15 +242,23 @@ pub(super) fn value(e: &Estimate, digits: usize) -> String {
     e.mean.map_or("-".into(), |m| fixed(m, digits))
 }
 
-/// `0.93 [0.91, 0.95]`; without an interval the value alone, or why there is none.
-pub(super) fn interval(e: &Estimate, digits: usize) -> String {
-    scaled(e, 1.0, digits)
-}
-
-fn percent(e: &Estimate) -> String {
+/// A share in whole percent.
+pub(super) fn percent(e: &Estimate) -> String {
     scaled(e, 100.0, 0)
 }
 
+/// A share in percent with one decimal.
+pub(super) fn points(e: &Estimate) -> String {
+    scaled(e, 100.0, 1)
+}
+
+/// In percent, with its n where it is not that of the row.
+pub(super) fn counted(e: &Estimate, most: usize) -> String {
+    let n = if e.n == most { String::new() } else { format!(" (n={})", e.n) };
+    percent(e) + &n
+}
+
+/// `0.93 [0.91, 0.95]`; without an interval the value alone, or why there is none.
 pub(super) fn scaled(e: &Estimate, by: f64, digits: usize) -> String {
     let f = |v: f64| fixed(by * v, digits);
     match (e.mean, e.interval) {
