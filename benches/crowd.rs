@@ -189,11 +189,11 @@ fn main() {
     let teacher = Model::init(&arch, shape, 10, Device::Cpu, Seed::new(2)).expect("a good plan");
     let mut rng = Seed::new(3).rng();
     let pool = Array2::from_shape_fn((ROWS, 64), |_| normal(&mut rng) as f32);
-    let mut seconds = [[0.0; RUNS]; HALVES];
-    for i in 0..RUNS {
+    let mut seconds = [(); HALVES].map(|()| Vec::new());
+    for _ in 0..RUNS {
         for threads in 1..=HALVES {
             let (s, admitted, hash) = run(threads, &teacher, &pool, wanted);
-            seconds[threads - 1][i] = s;
+            seconds[threads - 1].push(s);
             let rate = QUERIES as f64 / s / 1e6;
             println!(
                 "{threads} threads: {s:.2} s, {rate:.1} M events/s, {:.2} % admitted, {hash}, peak {:.0} MiB",
