@@ -3,6 +3,7 @@
 use divan::{Bencher, counter::ItemsCount};
 use ndarray::Array2;
 use retort::Seed;
+use retort::model::language::{Bend, Corpus, Decoder, Language, NormRule, Positions};
 use retort::model::{Arch, Device, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
 use retort::seed::normal;
 
@@ -75,4 +76,45 @@ fn lenet_probs(bencher: Bencher<'_, '_>, rows: usize) {
     let model = network("lenet-8x8");
     let inputs = inputs(rows, &model);
     bencher.counter(ItemsCount::new(rows)).bench_local(|| model.probs(inputs.view()));
+}
+
+/// A small decoder over bytes.
+fn decoder() -> Language {
+    let plan = Decoder {
+        vocabulary: 256,
+        context: 64,
+        layers: 2,
+        heads: 4,
+        width: 64,
+        norm: NormRule::Layer,
+        positions: Positions::Rotary,
+        bend: Bend::Gelu,
+        dropout: 0.0,
+    };
+    Language::init(&plan, Device::Cpu, Seed::new(1)).expect("a good plan")
+}
+
+/// Ten steps of a decoder on 8 texts of 64 bytes, setting up included; items are bytes.
+#[divan::bench(sample_count = 20)]
+fn decoder_10_steps(bencher: Bencher<'_, '_>) {
+    let model = decoder();
+    let token = |i: usize, at: usize| (5 * i + at) % 256;
+    let corpus = Corpus {
+        tokens: Array2::from_shape_fn((96, 64), |(i, at)| token(i, at) as u16),
+        next: Array2::from_shape_fn((96, 64), |(i, at)| token(i, at + 1) as i32),
+    };
+    let recipe = Recipe { steps: 10, batch: 8, ..Recipe::default() };
+    bencher
+        .counter(ItemsCount::new(10 * 8 * 64_usize))
+        .bench_local(|| model.fit(&corpus, &recipe, Seed::new(3)).expect("training ends").steps);
+}
+
+/// Each of these many texts continued by 56 bytes, the most likely at each place.
+#[divan::bench(args = [1, 64], sample_count = 20)]
+fn greedy(bencher: Bencher<'_, '_>, texts: usize) {
+    let model = decoder();
+    let prompts: Vec<Vec<u16>> = (0..texts as u16).map(|i| vec![i; 8]).collect();
+    bencher
+        .counter(ItemsCount::new(texts * 56))
+        .bench_local(|| model.greedy(&prompts, 56).expect("prompts fit"));
 }

@@ -1,5 +1,6 @@
 //! One binary for all integration tests, so that the second build is small.
 
+mod alloc;
 mod bad_input;
 mod cli;
 mod configs;
