@@ -15,11 +15,12 @@
 
 use std::time::Instant;
 
-use ndarray::{Array2, ArrayView1, s};
+use ndarray::{Array2, s};
 use rand::Rng as _;
 use retort::Seed;
 use retort::ledger::{AccountId, Budget, Denial, Gcra, GcraState, Ledger, Tick};
 use retort::model::{Arch, Device, InputShape, Model};
+use retort::oracle::argmax;
 use retort::seed::normal;
 
 const ACCOUNTS: usize = 24_000;
@@ -107,25 +108,16 @@ impl Waiting {
         let rows = self.rows.slice(s![..self.from.len(), ..]);
         let labels: Vec<usize> = if wanted.probs {
             let probs = teacher.probs(rows).expect("rows fit");
-            probs.rows().into_iter().map(largest).collect()
+            probs.rows().into_iter().map(|row| argmax(row.iter())).collect()
         } else {
             let logits = teacher.logits(rows).expect("rows fit");
-            logits.rows().into_iter().map(largest).collect()
+            logits.rows().into_iter().map(|row| argmax(row.iter())).collect()
         };
         for ((half, account), label) in self.from.drain(..).zip(labels) {
             halves[half].admitted[account] += 1;
             halves[half].labels[account] += label as u32;
         }
     }
-}
-
-/// Class of the largest number, ties to the lowest. Without a branch: which class wins cannot be foretold.
-fn largest<T: Copy + PartialOrd>(row: ArrayView1<'_, T>) -> usize {
-    let mut best = (0, row[0]);
-    for (i, &v) in row.iter().enumerate() {
-        best = if v > best.1 { (i, v) } else { best };
-    }
-    best.0
 }
 
 /// Serves these halves, the first of which is number `first`, query by query in turns.

@@ -267,12 +267,12 @@ pub fn top1(probs: &Array2<f64>) -> Vec<usize> {
 }
 
 /// Index of the largest value, ties to the lowest index; 0 for an empty row.
-pub fn argmax<'a, T: PartialOrd + 'a>(values: impl IntoIterator<Item = &'a T>) -> usize {
-    let mut best: Option<(usize, &T)> = None;
-    for (i, v) in values.into_iter().enumerate() {
-        if best.is_none_or(|(_, b)| v > b) {
-            best = Some((i, v));
-        }
+pub fn argmax<'a, T: PartialOrd + Copy + 'a>(values: impl IntoIterator<Item = &'a T>) -> usize {
+    let mut values = values.into_iter().copied().enumerate();
+    let Some(mut best) = values.next() else { return 0 };
+    // A choice of values, not of ways: which class wins cannot be foretold.
+    for (i, v) in values {
+        best = if v > best.1 { (i, v) } else { best };
     }
-    best.map_or(0, |(i, _)| i)
+    best.0
 }

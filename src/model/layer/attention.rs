@@ -297,7 +297,9 @@ impl Attention {
                     let part = |i: usize| &x[i * self.width + h * d..][..d];
                     let keys = &mut memory.keys[h * d * t..(h + 1) * d * t];
                     let values = &mut memory.values[h * d * t..(h + 1) * d * t];
-                    let (row, weights) = (&mut memory.row[..], &mut memory.weights[..=place]);
+                    // Whole vectors: what lies ahead weighs nothing.
+                    let upto = (place + 1).next_multiple_of(LANES).min(t);
+                    let (row, weights) = (&mut memory.row[..], &mut memory.weights[..upto]);
                     self.place(part(1), place, T::one(), row);
                     row.iter().enumerate().for_each(|(i, &k)| keys[i * t + place] = k);
                     values[place * d..][..d].copy_from_slice(part(2));
@@ -306,9 +308,10 @@ impl Attention {
                     for (&q, keys) in row.iter().zip(keys.chunks_exact(t)) {
                         weights.iter_mut().zip(keys).for_each(|(w, &k)| *w += q * k);
                     }
+                    weights[place + 1..].fill(T::neg_infinity());
                     soften(weights);
                     y.fill(T::zero());
-                    for (&w, values) in weights.iter().zip(values.chunks_exact(d)) {
+                    for (&w, values) in weights[..=place].iter().zip(values.chunks_exact(d)) {
                         y.iter_mut().zip(values).for_each(|(y, &v)| *y += w * v);
                     }
                 }

@@ -182,6 +182,8 @@ struct Multiply<'a> {
 const LINE: usize = 16;
 /// Numbers of the right matrix that are copied at once; they stay in the second cache level.
 const GROUP: usize = 3 << 16;
+/// Numbers between the terms of a turned left matrix from which on it is copied.
+const FAR_APART: usize = 100;
 /// Fewest rows that pay for copying a right matrix that can be read in place.
 const FEW_ROWS: usize = 16;
 
@@ -195,8 +197,9 @@ impl WithSimd for Multiply<'_> {
         let width = WIDTH * lanes;
         let few = m <= FEW_ROWS && self.b.column == 1;
         let panels = if few { 1 } else { (GROUP / (k * width).max(1)).clamp(1, n.div_ceil(width)) };
-        // A turned left matrix touches a line of the cache for each term of the sum; once is enough.
-        let copied = !few && self.a.row == 1 && n > width;
+        // A turned left matrix touches a line of the cache for each term of the sum. A large one would be
+        // gone before the next panel: once is enough.
+        let copied = !few && self.a.row == 1 && self.a.column >= FAR_APART && n > width;
         let room = panels * k * width + LINE + if copied { k * MOST_ROWS } else { 0 };
         if self.pack.len() < room {
             self.pack.resize(room, 0.0);
