@@ -3,7 +3,8 @@
 //!     peer ACTION WORK DIR [--steps N] [--seed S]
 //!
 //! `export` fills DIR; `train`, `infer`, `decode` and `knockoff` read it and print one line of JSON. So does
-//! `causes`, which says what starting weights and repeated rows do to an extraction.
+//! `causes`, which says what starting weights and repeated rows do to an extraction, and `peak`, which reads
+//! nothing and says what a core gives at best.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,6 +17,7 @@ mod causes;
 mod gpt;
 mod infer;
 mod knockoff;
+mod peak;
 mod train;
 mod work;
 
@@ -78,6 +80,7 @@ fn answer(request: &Request) -> Outcome<Value> {
         ("infer", _) => infer::infer(request),
         ("knockoff", _) => knockoff::extract(request),
         ("causes", _) => causes::causes(request),
+        ("peak", _) => peak::peak(),
         (other, _) => Err(format!("no action `{other}`").into()),
     }
 }
