@@ -119,6 +119,16 @@ fn a_long_sum_is_cut_and_stays_right() {
 }
 
 #[test]
+fn a_sum_of_no_terms_is_what_it_starts_from() {
+    let size = Size { m: 2, k: 0, n: 3 };
+    let nothing = Matrix::<f32> { data: &[], row: 0, column: 1 };
+    let mut c = [7.0; 7];
+    let start = Start::Columns(&[1.0, 2.0, 3.0]);
+    gemm::multiply(size, nothing, nothing, &mut c, 4, start, &mut Vec::new());
+    assert_eq!(c, [1.0, 2.0, 3.0, 7.0, 1.0, 2.0, 3.0]);
+}
+
+#[test]
 fn a_row_comes_out_alike_in_any_company() {
     let (k, n) = (700, 150);
     let (a, b) = (numbers(20 * k, "a"), numbers(k * n, "b"));

@@ -90,6 +90,9 @@ pub(in crate::model) fn multiply(
     a.check(m, k);
     b.check(k, n);
     check_result(size, c, stride, start);
+    if k == 0 {
+        return empty_sums(size, c, stride, start);
+    }
     let arch = Arch::new();
     // Parts of a long sum, so that tiles of both matrices stay near.
     let part = k.div_ceil(k.div_ceil(LONGEST_SUM).max(1));
@@ -103,6 +106,17 @@ pub(in crate::model) fn multiply(
         from += part;
         if from >= k {
             return;
+        }
+    }
+}
+
+/// Sums of no terms are what they start from.
+fn empty_sums(size: Size, c: &mut [f32], stride: usize, start: Start<'_, f32>) {
+    for row in c.chunks_mut(stride).take(size.m) {
+        match start {
+            Start::Zero => row[..size.n].fill(0.0),
+            Start::Columns(values) => row[..size.n].copy_from_slice(&values[..size.n]),
+            Start::Result => {}
         }
     }
 }
