@@ -1,4 +1,4 @@
-//! Training and answering, one thread: `RAYON_NUM_THREADS=1 cargo bench --bench model`.
+//! Training and answering, one thread: `cargo bench --bench model`.
 
 use divan::{Bencher, counter::ItemsCount};
 use ndarray::Array2;

@@ -1,4 +1,5 @@
-//! How long the training of a plan would take here: optimiser steps of each network, times what a step takes when tried.
+//! How long the training of a plan would take here: optimiser steps of each network, times what a step
+//! takes when tried. Asking and scoring are not in it.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Training alone is timed.
+/// How long steps of one network are tried.
 const TRIAL: Duration = Duration::from_millis(100);
 const TRIAL_STEPS: usize = 20;
 

@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::{Model, Way, loss};
+use super::{Model, loss};
 use crate::error::{Error, Result, expect_shape};
 
 impl Model {
@@ -52,21 +52,17 @@ impl Model {
     ) -> Result<Array2<f32>> {
         let (n, d, c) = (inputs.nrows(), self.shape.len(), self.classes);
         let mut out = Vec::with_capacity(n * d);
-        let mut way = self.way()?;
+        let mut executor = self.executor()?;
         for (start, rows, x) in self.pieces(inputs)? {
             let goal = |logits: &[f32], grad: &mut [f32]| {
                 grad.fill(0.0);
                 let rows = logits.chunks_exact(c).zip(grad.chunks_exact_mut(c));
                 rows.enumerate().for_each(|(i, (z, g))| f(start + i, z, g));
             };
-            match &mut way {
-                Way::Cpu(runner) => {
-                    out.extend_from_slice(runner.pull(&self.params, &x, rows, goal))
-                }
-                Way::Candle(runner) => out.extend(runner.pull(&x, rows, goal)?),
-            }
+            let take = |dx: &[f32]| out.extend_from_slice(dx);
+            executor.pull(&self.params, &x, rows, goal, take)?;
         }
-        self.put_back(way);
+        self.put_back(executor);
         Array2::from_shape_vec((n, d), out).map_err(|e| Error::Internal(e.to_string()))
     }
 

@@ -4,6 +4,7 @@ mod arch;
 mod cache;
 mod cpu;
 mod device;
+mod executor;
 mod fit;
 mod grad;
 mod init;
@@ -34,6 +35,7 @@ pub use schedule::Schedule;
 
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
+use executor::Executor;
 use network::Network;
 
 /// The shape of one input row. Rows are always flat `[d]` arrays; images are row-major `[c, h, w]`.
@@ -75,12 +77,6 @@ pub struct Model {
     params: Arc<Vec<f32>>,
     /// Buffers that no question is using, shared by all clones.
     spare: Arc<Mutex<Option<Box<cpu::Runner<f32>>>>>,
-}
-
-/// A way through the network where the model runs.
-enum Way {
-    Cpu(Box<cpu::Runner<f32>>),
-    Candle(reference::Runner),
 }
 
 /// Numbers that a piece of a batch may need on the processor, so that it stays in the second cache level,
@@ -153,9 +149,7 @@ impl Model {
 
     /// Every parameter, in fixed order.
     pub fn weights(&self) -> Result<Vec<Parameter>> {
-        let slots = self.network.slots().iter();
-        let values = |at: usize, len: usize| self.params[at..at + len].to_vec();
-        Ok(slots.map(|s| (s.name.clone(), s.shape.clone(), values(s.at, s.len()))).collect())
+        Ok(self.network.named(&self.params))
     }
 
     /// blake3 of names, shapes and values of all parameters, in hex.
@@ -199,22 +193,17 @@ impl Model {
         &self.params
     }
 
-    fn way(&self) -> Result<Way> {
-        match self.device {
-            Device::Cpu => {
-                let spare = self.spare.try_lock().ok().and_then(|mut spare| spare.take());
-                Ok(Way::Cpu(spare.unwrap_or_else(|| Box::new(cpu::Runner::new(&self.network)))))
-            }
-            device => {
-                let runner = reference::Runner::new(&self.network, device.open()?, &self.params)?;
-                Ok(Way::Candle(runner))
-            }
+    /// An executor for a question: the spare one, if there is one.
+    fn executor(&self) -> Result<Executor> {
+        match self.spare.try_lock().ok().and_then(|mut spare| spare.take()) {
+            Some(runner) => Ok(Executor::Cpu(runner)),
+            None => Executor::new(&self.network, self.device, &self.params),
         }
     }
 
-    /// Keeps a way's buffers for the next question.
-    fn put_back(&self, way: Way) {
-        if let (Way::Cpu(runner), Ok(mut spare)) = (way, self.spare.try_lock()) {
+    /// Keeps an executor's buffers for the next question.
+    fn put_back(&self, executor: Executor) {
+        if let (Executor::Cpu(runner), Ok(mut spare)) = (executor, self.spare.try_lock()) {
             *spare = Some(runner);
         }
     }
@@ -259,14 +248,11 @@ impl Model {
         inputs: ArrayView2<'_, f32>,
         mut take: impl FnMut(&[f32]),
     ) -> Result<()> {
-        let mut way = self.way()?;
+        let mut executor = self.executor()?;
         for (_, rows, x) in self.pieces(inputs)? {
-            match &mut way {
-                Way::Cpu(runner) => take(runner.answer(&self.params, &x, rows, layers)),
-                Way::Candle(runner) => take(&runner.answer(&x, rows, layers)?),
-            }
+            executor.answer(&self.params, &x, rows, layers, &mut take)?;
         }
-        self.put_back(way);
+        self.put_back(executor);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Parameter;
 use super::init;
 use super::layer::{Layer, Slot};
 use crate::seed::Seed;
@@ -62,6 +63,12 @@ impl Network {
     /// Multiply-adds of one example, forward.
     pub(super) fn multiply_adds(&self) -> usize {
         self.layers().iter().map(Layer::multiply_adds).sum()
+    }
+
+    /// Parameters by name, in order.
+    pub(super) fn named(&self, params: &[f32]) -> Vec<Parameter> {
+        let values = |slot: &Slot| params[slot.at..][..slot.len()].to_vec();
+        self.slots().iter().map(|s| (s.name.clone(), s.shape.clone(), values(s))).collect()
     }
 
     /// Fresh parameters.

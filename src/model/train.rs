@@ -6,14 +6,13 @@
 
 use ndarray::ArrayView2;
 
-use super::cpu;
 use super::device::Device;
+use super::executor::Executor;
 use super::fit::Recipe;
 use super::layer::Pass;
 use super::loss::{self, Goal};
 use super::network::Network;
 use super::optim::Updater;
-use super::reference;
 use crate::error::{Error, Result};
 use crate::seed::{Seed, permutation, shuffle};
 
@@ -27,7 +26,7 @@ pub(super) struct Start<'a> {
     pub network: &'a Network,
     pub params: &'a [f32],
     pub device: Device,
-    /// `[n, inputs]`
+    /// `[n, inputs]`, row after row.
     pub inputs: ArrayView2<'a, f32>,
     pub goal: &'a Goal,
 }
@@ -112,7 +111,7 @@ impl Order {
 
 /// A part of a batch, its way through the network and its gradients.
 struct Shard {
-    place: Place,
+    executor: Executor,
     x: Vec<f32>,
     /// Logits in 64 bits, then their gradient.
     z: Vec<f64>,
@@ -121,36 +120,19 @@ struct Shard {
     loss: f64,
 }
 
-/// Where it runs.
-enum Place {
-    Cpu(cpu::Runner<f32>),
-    Candle(reference::Runner),
-}
-
 impl Shard {
     fn new(start: &Start<'_>) -> Result<Self> {
-        let place = match start.device {
-            Device::Cpu => Place::Cpu(cpu::Runner::new(start.network)),
-            device => {
-                let device = device.open()?;
-                Place::Candle(reference::Runner::new(start.network, device, start.params)?)
-            }
-        };
-        Ok(Self::at(place, start.network.parameters()))
-    }
-
-    fn at(place: Place, parameters: usize) -> Self {
-        let grads = vec![0.0; parameters];
-        Self { place, x: vec![], z: vec![], room: loss::Room::default(), grads, loss: 0.0 }
+        let executor = Executor::new(start.network, start.device, start.params)?;
+        let grads = vec![0.0; start.network.parameters()];
+        let room = loss::Room::default();
+        Ok(Self { executor, x: vec![], z: vec![], room, grads, loss: 0.0 })
     }
 
     fn gather(&mut self, inputs: ArrayView2<'_, f32>, rows: &[usize]) {
         self.x.clear();
         for &row in rows {
-            match inputs.row(row).to_slice() {
-                Some(values) => self.x.extend_from_slice(values),
-                None => self.x.extend(inputs.row(row)),
-            }
+            let row = inputs.row(row).to_slice().expect("inputs lie row after row");
+            self.x.extend_from_slice(row);
         }
     }
 
@@ -164,7 +146,7 @@ impl Shard {
         seed: Seed,
     ) -> Result<()> {
         self.gather(start.inputs, rows);
-        let Self { place, x, z, room, grads, loss } = self;
+        let Self { executor, x, z, room, grads, loss } = self;
         let goal = |logits: &[f32], grad: &mut [f32]| {
             z.clear();
             z.extend(logits.iter().map(|&v| f64::from(v)));
@@ -174,33 +156,21 @@ impl Shard {
             grad.iter_mut().zip(&*z).for_each(|(g, &z)| *g = narrow(z));
             loss
         };
-        let (n, pass) = (rows.len(), Pass::Learn(seed));
-        *loss = match place {
-            Place::Cpu(runner) => runner.learn(params, x, n, pass, goal, grads),
-            Place::Candle(runner) => {
-                runner.set(params)?;
-                runner.learn(x, n, pass, goal, grads)?
-            }
-        };
+        executor.moved(params)?;
+        *loss = executor.learn(params, x, rows.len(), Pass::Learn(seed), goal, grads)?;
         Ok(())
     }
 
     /// The loss of these rows, learning nothing.
     fn loss_of(&mut self, start: &Start<'_>, params: &[f32], rows: &[usize]) -> Result<f64> {
         self.gather(start.inputs, rows);
-        let Self { place, x, z, room, .. } = self;
+        let Self { executor, x, z, room, .. } = self;
         let layers = start.network.layers().len();
         z.clear();
-        match place {
-            Place::Cpu(runner) => {
-                let y = runner.answer(params, x, rows.len(), layers);
-                z.extend(y.iter().map(|&v| f64::from(v)));
-            }
-            Place::Candle(runner) => {
-                runner.set(params)?;
-                z.extend(runner.answer(x, rows.len(), layers)?.into_iter().map(f64::from));
-            }
-        }
+        executor.moved(params)?;
+        executor.answer(params, x, rows.len(), layers, |y| {
+            z.extend(y.iter().map(|&v| f64::from(v)));
+        })?;
         Ok(start.goal.loss(rows, z, start.goal.weight(rows), room))
     }
 }

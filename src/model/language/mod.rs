@@ -253,12 +253,11 @@ impl Language {
 
     /// Every parameter, in fixed order.
     pub fn weights(&self) -> Vec<Parameter> {
-        let slots = self.network.slots().iter();
-        let values = |at: usize, len: usize| self.params[at..at + len].to_vec();
-        slots.map(|s| (s.name.clone(), s.shape.clone(), values(s.at, s.len()))).collect()
+        self.network.named(&self.params)
     }
 
-    /// Logits `[n * context, vocabulary]` of texts `[n, context]`, position after position.
+    /// Logits `[n * context, vocabulary]` of texts `[n, context]`, position after position;
+    /// computed on the processor, wherever the model learns.
     pub fn logits(&self, tokens: ArrayView2<'_, u16>) -> Result<Array2<f32>> {
         self.check_tokens(tokens)?;
         let rows = tokens.nrows() * self.plan.context;

@@ -92,29 +92,40 @@ impl<P: Place> Tile<'_, P> {
     /// to that many whole vectors.
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd>(self, simd: S, rows: usize, vectors: usize) {
-        match rows {
-            8 => self.run_wide::<S, 8>(simd, vectors),
-            4 => self.run_wide::<S, 4>(simd, vectors),
-            2 => self.run_wide::<S, 2>(simd, vectors),
-            _ => self.run_wide::<S, 1>(simd, vectors),
+        // SAFETY: as the caller promises.
+        unsafe {
+            match rows {
+                8 => self.run_wide::<S, 8>(simd, vectors),
+                4 => self.run_wide::<S, 4>(simd, vectors),
+                2 => self.run_wide::<S, 2>(simd, vectors),
+                _ => self.run_wide::<S, 1>(simd, vectors),
+            }
         }
     }
 
+    /// # Safety
+    /// As for [`Self::run`], for R rows.
     #[inline(always)]
-    fn run_wide<S: Simd, const R: usize>(self, simd: S, vectors: usize) {
-        match vectors {
-            1 => self.call::<S, R, 1>(simd),
-            2 => self.call::<S, R, 2>(simd),
-            3 => self.call::<S, R, 3>(simd),
-            // Only a single row comes this wide.
-            4 => self.call::<S, 1, 4>(simd),
-            _ => self.call::<S, 1, ROW_WIDTH>(simd),
+    unsafe fn run_wide<S: Simd, const R: usize>(self, simd: S, vectors: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match vectors {
+                1 => self.call::<S, R, 1>(simd),
+                2 => self.call::<S, R, 2>(simd),
+                3 => self.call::<S, R, 3>(simd),
+                // Only a single row comes this wide.
+                4 => self.call::<S, 1, 4>(simd),
+                _ => self.call::<S, 1, ROW_WIDTH>(simd),
+            }
         }
     }
 
     /// A function of its own for each shape, so that the compiler keeps its sums in registers.
+    ///
+    /// # Safety
+    /// As for [`Self::run`], for R rows and V vectors: the kernel relies on it.
     #[inline(always)]
-    fn call<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+    unsafe fn call<S: Simd, const R: usize, const V: usize>(self, simd: S) {
         simd.vectorize(Kernel::<'_, S, P, R, V> { simd, tile: self });
     }
 }
