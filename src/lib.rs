@@ -11,6 +11,7 @@
 //! | [`student`] | who asks and how they learn |
 //! | [`metric`] | pure scores with unit, direction and uncertainty |
 //! | [`gateway`] | the one door: afford, defend, answer, charge, log |
+//! | [`campaign`] | many accounts on one virtual clock: populations, linkage, detectors |
 //! | [`experiment`] | spec, plan, run, record, sweep, resume |
 //! | [`serve`] | the gateway behind HTTP on loopback |
 //! | [`report`] | records to tables, figures, one page |
@@ -43,6 +44,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod campaign;
 pub mod data;
 pub mod defense;
 pub mod error;

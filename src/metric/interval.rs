@@ -1,6 +1,6 @@
 //! Intervals and tests. The unit is the seed unless said otherwise.
 
-use super::special::{normal_quantile, t_quantile, t_two_sided};
+use super::special::{incomplete_beta, normal_quantile, t_quantile, t_two_sided};
 use crate::seed::{Seed, below};
 
 /// A mean with its interval; none with fewer than two values.
@@ -75,6 +75,22 @@ pub fn wilson(successes: u64, n: u64, level: f64) -> (f64, f64) {
     let half = z * ((p * (1.0 - p) + z * z / (4.0 * n)) / n).sqrt();
     let scale = 1.0 + z * z / n;
     ((centre - half) / scale, (centre + half) / scale)
+}
+
+/// Upper one-sided bound of a share at `level`, exact (Clopper and Pearson 1934): the share at which so
+/// few successes have probability 1 - `level`. Counts may be fractions, as of a share averaged over
+/// `n` units; without successes the bound is 1 - (1 - level)^(1/n), without units it is 1.
+pub fn upper_bound(successes: f64, n: f64, level: f64) -> f64 {
+    if successes >= n {
+        return 1.0;
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        let below = incomplete_beta(successes + 1.0, n - successes, middle);
+        if below < level { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 /// Holm's step-down adjusted p-values (Holm 1979), in the order given.

@@ -6,8 +6,10 @@ mod curve;
 mod interval;
 mod matched;
 mod recovered;
+mod roc;
 mod special;
 mod strongest;
+mod survival;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +21,13 @@ pub use classify::{
 pub use curve::{Reached, auc_log_budget, budget_at, budget_at_half, monotone};
 pub use interval::{
     Estimate, bootstrap_mean, holm, mean_ci, paired_ci, resampled_ci, two_level_bootstrap,
-    variance, wilson,
+    upper_bound, variance, wilson,
 };
 pub use matched::{Between, Matched, at_cost, at_matched_cost};
 pub use recovered::{Fieller, Recovered, recovered, recovered_independent};
+pub use roc::{AtFpr, auc, precision, tpr_at_fpr};
 pub use strongest::{CrossFit, cross_fitted, dc, de, headline};
+pub use survival::{Step, Survival, kaplan_meier};
 
 /// Which direction of a score is better for the one whom it describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

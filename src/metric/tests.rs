@@ -208,3 +208,61 @@ fn resampled_splits_widen_an_interval_by_the_root_of_one_plus_n_times_the_overla
     let (plain, wide) = (width(recovered(&seeds, 0.0)), width(recovered(&seeds, 0.45)));
     assert!((wide / plain - (1.0_f64 + 5.0 * 0.45).sqrt()).abs() < 1e-9);
 }
+
+#[test]
+fn survival_curves_match() {
+    let all = cases("kaplan_meier");
+    assert_eq!(all.len(), 6);
+    for c in all {
+        let i = &c["input"];
+        let event: Vec<bool> = numbers(&i["event"]).iter().map(|v| *v == 1.0).collect();
+        let curve = kaplan_meier(&numbers(&i["time"]), &event);
+        let e = &c["expected"];
+        assert_eq!(curve.steps.len(), e["t"].as_array().unwrap().len(), "{}", c["id"]);
+        for (k, step) in curve.steps.iter().enumerate() {
+            close(&c, step.time, &e["t"][k]);
+            assert_eq!(Some(step.at_risk as u64), e["at_risk"][k].as_u64(), "{}", c["id"]);
+            assert_eq!(Some(step.events as u64), e["events"][k].as_u64(), "{}", c["id"]);
+            close(&c, step.survival, &e["survival"][k]);
+            close(&c, step.se, &e["greenwood_se"][k]);
+        }
+        assert_eq!(curve.median(), e["median"].as_f64(), "{}", c["id"]);
+    }
+}
+
+#[test]
+fn a_survival_curve_is_one_before_its_first_step_and_flat_between_steps() {
+    let curve = kaplan_meier(&[2.0, 4.0, 9.0], &[true, true, false]);
+    assert_eq!([1.9, 2.0, 3.9].map(|t| curve.at(t)), [1.0, 2.0 / 3.0, 2.0 / 3.0]);
+    assert_eq!(kaplan_meier(&[], &[]).median(), None);
+}
+
+#[test]
+fn detection_is_scored_with_ties_and_a_rate_finer_than_one_account_is_marked() {
+    let (attack, honest) = ([0.9, 0.8, 0.5, 0.3], [0.8, 0.5, 0.2, 0.1, 0.0]);
+    // Wins of each attacker over the five, ties one half: 5, 4.5, 3.5, 3.
+    assert_eq!(auc(&attack, &honest), Some(16.0 / 20.0));
+    let one = tpr_at_fpr(&attack, &honest, 0.2).unwrap();
+    assert_eq!((one.tpr, one.fpr, one.threshold, one.finer_than_one), (0.5, 0.2, 0.5, false));
+    let none = tpr_at_fpr(&attack, &honest, 1e-3).unwrap();
+    assert_eq!((none.tpr, none.fpr, none.finer_than_one), (0.25, 0.0, true));
+    assert!((none.fpr_upper - (1.0 - 0.05_f64.powf(0.2))).abs() < 1e-12);
+    assert_eq!(tpr_at_fpr(&attack, &honest, 1.0).unwrap().tpr, 1.0);
+    assert_eq!((auc(&[], &honest), tpr_at_fpr(&attack, &[], 0.1)), (None, None));
+}
+
+#[test]
+fn few_attackers_among_many_make_most_alarms_wrong_unless_false_ones_are_rare() {
+    let pi = 24_000.0 / 5e6;
+    assert!((precision(pi, 0.95, 0.003).unwrap() - 0.60).abs() < 0.005);
+    assert!((precision(pi, 0.95, 0.0003).unwrap() - 0.94).abs() < 0.005);
+    assert_eq!(precision(pi, 0.0, 0.0), None);
+}
+
+#[test]
+fn upper_bounds_invert_the_binomial() {
+    // R 4.4: qbeta(0.95, 4, 97) for 3 of 100.
+    assert!((upper_bound(3.0, 100.0, 0.95) - 0.075_716_0).abs() < 1e-5);
+    assert!((upper_bound(0.0, 14.0, 0.95) - (1.0 - 0.05_f64.powf(1.0 / 14.0))).abs() < 1e-12);
+    assert_eq!(upper_bound(5.0, 5.0, 0.95), 1.0);
+}

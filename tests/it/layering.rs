@@ -15,6 +15,10 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("metric", &[][..]),
         ("gateway", &["ledger", "oracle", "defense"][..]),
         (
+            "campaign",
+            &["data", "model", "ledger", "oracle", "defense", "student", "metric", "gateway"][..],
+        ),
+        (
             "experiment",
             &["data", "model", "ledger", "oracle", "defense", "student", "metric", "gateway"][..],
         ),

@@ -1,0 +1,147 @@
+//! Velocity rules: counts in windows of virtual time, and spend against age.
+//!
+//! Sign-ups per card, address or phone and day, requests per account and day; dollars faster than an
+//! account of its age spends. Cheap and exact on hasty attackers, blind to patient ones. Windows are
+//! aligned to the clock, so a count does not depend on who is first; twice the limit may pass
+//! across a boundary.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+use crate::error::{Error, Result};
+use crate::ledger::Tick;
+
+const HOUR_US: u64 = 3_600_000_000;
+const DAY_US: u64 = 24 * HOUR_US;
+
+/// Settings of a count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Events that pass in each window; one more alarms.
+    pub limit: u64,
+    /// Length of a window, hours, 1 to 8,784 (a year).
+    #[serde(default = "day")]
+    #[schemars(range(min = 1, max = 8784))]
+    pub window_h: u64,
+}
+
+const fn day() -> u64 {
+    24
+}
+
+/// At most so many events in each window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Velocity {
+    limit: u64,
+    window_us: u64,
+}
+
+/// The count of one key: an account, a card, an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VelocityState {
+    window: u64,
+    count: u64,
+}
+
+impl Params {
+    /// Checks the range.
+    pub fn build(&self) -> Result<Velocity> {
+        if !(1..=8784).contains(&self.window_h) {
+            return Err(Error::config("window_h", self.window_h.to_string(), "1 to 8784 hours"));
+        }
+        Ok(Velocity { limit: self.limit, window_us: self.window_h * HOUR_US })
+    }
+}
+
+impl Velocity {
+    /// Counts `events` at `at`. Time does not go back; an event that comes late counts in the window
+    /// that has begun.
+    pub const fn observe(&self, state: &mut VelocityState, at: Tick, events: u64) -> Verdict {
+        let window = at.0 / self.window_us;
+        if window > state.window {
+            *state = VelocityState { window, count: 0 };
+        }
+        state.count = state.count.saturating_add(events);
+        Verdict::alarm_if(state.count > self.limit)
+    }
+}
+
+/// Settings of spend against age.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpendParams {
+    /// Dollars per day of age that pass, above 0.
+    pub usd_per_day: f64,
+    /// Younger accounts are taken to be this old, hours, at least 1.
+    #[serde(default = "day")]
+    #[schemars(range(min = 1))]
+    pub min_age_h: u64,
+}
+
+/// At most so many dollars per day of an account's age. It has no state of its own: the ledger knows
+/// both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpendToAge {
+    micro_usd_per_day: u64,
+    min_age_us: u64,
+}
+
+impl SpendParams {
+    /// Checks the ranges.
+    pub fn build(&self) -> Result<SpendToAge> {
+        if !(self.usd_per_day > 0.0 && self.usd_per_day <= 1e9) {
+            let found = self.usd_per_day.to_string();
+            return Err(Error::config("usd_per_day", found, "above 0, up to 1e9"));
+        }
+        if !(1..=8784).contains(&self.min_age_h) {
+            return Err(Error::config("min_age_h", self.min_age_h.to_string(), "1 to 8784 hours"));
+        }
+        let micro_usd_per_day = (self.usd_per_day * 1e6).round() as u64;
+        Ok(SpendToAge { micro_usd_per_day, min_age_us: self.min_age_h * HOUR_US })
+    }
+}
+
+impl SpendToAge {
+    /// Judges `spent_micro_usd` millionths of a dollar by an account opened `age_us` microseconds ago.
+    pub fn verdict(&self, spent_micro_usd: u64, age_us: u64) -> Verdict {
+        let age = u128::from(age_us.max(self.min_age_us));
+        let spent = u128::from(spent_micro_usd) * u128::from(DAY_US);
+        Verdict::alarm_if(spent > u128::from(self.micro_usd_per_day) * age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fourth_sign_up_of_a_card_in_a_day_alarms_and_the_next_day_starts_at_none() {
+        let rule = Params { limit: 3, window_h: 24 }.build().unwrap();
+        let mut card = VelocityState::default();
+        let on = |card: &mut VelocityState, days| rule.observe(card, Tick::days(days), 1);
+        for days in [0.1, 0.2, 0.99] {
+            assert_eq!(on(&mut card, days), Verdict::Undecided);
+        }
+        assert_eq!(on(&mut card, 0.995), Verdict::Alarm);
+        assert_eq!(on(&mut card, 1.0), Verdict::Undecided);
+    }
+
+    #[test]
+    fn the_first_day_of_spending_is_judged_as_a_whole_day() {
+        let rule = SpendParams { usd_per_day: 50.0, min_age_h: 24 }.build().unwrap();
+        let dollars = |d: u64| d * 1_000_000;
+        assert_eq!(rule.verdict(dollars(50), HOUR_US), Verdict::Undecided);
+        assert_eq!(rule.verdict(dollars(50) + 1, HOUR_US), Verdict::Alarm);
+        assert_eq!(rule.verdict(dollars(100), 2 * DAY_US), Verdict::Undecided);
+        assert_eq!(rule.verdict(u64::MAX, u64::MAX), Verdict::Alarm); // and no overflow
+    }
+
+    #[test]
+    fn settings_outside_their_ranges_are_refused() {
+        assert!(Params { limit: 3, window_h: 0 }.build().is_err());
+        assert!(SpendParams { usd_per_day: 0.0, min_age_h: 24 }.build().is_err());
+        assert!(SpendParams { usd_per_day: 1.0, min_age_h: 0 }.build().is_err());
+    }
+}
