@@ -22,7 +22,7 @@ pub struct Survival {
     pub steps: Vec<Step>,
 }
 
-/// The product-limit estimate (Kaplan and Meier 1958, section 2) with Greenwood's variance S^2 sum
+/// The product-limit estimate (Kaplan and Meier 1958) with Greenwood's variance S^2 sum
 /// d/(n (n - d)). `time` is of death where `event`, else of the last sight; at equal times deaths come
 /// first. Values beyond the shorter list are left out.
 pub fn kaplan_meier(time: &[f64], event: &[bool]) -> Survival {

@@ -1,6 +1,6 @@
 //! Average run length of the one-sided CUSUM: observations to an alarm, false (mean 0) or true.
 //!
-//! Siegmund 1985, Sequential Analysis, chapter 2, corrects for the overshoot; Brook and Evans 1972,
+//! Siegmund 1985, Sequential Analysis, corrects for the overshoot; Brook and Evans 1972,
 //! Biometrika 59, make the sum a Markov chain on cells of [0, h]. [`exact`] is their chain with the
 //! cells replaced by the nodes of Gauss and Legendre, which solves Page's integral equation
 //!

@@ -1,7 +1,7 @@
 //! MMD in linear time by random Fourier features: a window is one sum of vectors, which can be merged.
 //!
-//! Rahimi and Recht 2007 (NIPS 20), section 3.1; cosine and sine of each frequency, the form with the
-//! lower variance (Sutherland and Schneider 2015, section 2). The mean of Gaussian kernels is the
+//! Rahimi and Recht 2007 (NIPS 20), section 3; cosine and sine of each frequency, the form with the
+//! lower variance (Sutherland and Schneider 2015). The mean of Gaussian kernels is the
 //! mixture of their frequency distributions, so the features are divided evenly among the widths.
 //! The error of a kernel value falls as 1/sqrt(frequencies).
 

@@ -1,7 +1,7 @@
 //! PRADA: distances between queries of one predicted class are normal for honest traffic, and not for
 //! queries made to walk along a decision boundary.
 //!
-//! Juuti et al. 2019 (EuroS&P, arXiv 1805.02628), section V, algorithm 3. Each class keeps a growing
+//! Juuti et al. 2019 (EuroS&P, arXiv 1805.02628) and the authors' code. Each class keeps a growing
 //! set; a query's distance to it is recorded, and beyond the class's threshold the query joins. Every
 //! ten queries Shapiro-Wilk's W of the pooled distances, outliers beyond three deviations dropped, is
 //! compared with delta. A check needs more than 100 distances, so nothing alarms sooner.

@@ -1,7 +1,7 @@
 //! SEAT: similar queries of one account are counted, because an attacker asks many small variations.
 //!
-//! Zhang et al. 2021 (AISec, doi 10.1145/3474369.3486863), section 4: account coverage by similar
-//! pairs of an encoder's embeddings. [`Pairs`] counts all similar pairs by cosine; [`Near`] is the
+//! Zhang et al. 2021 (AISec, doi 10.1145/3474369.3486863): similar pairs of an encoder's
+//! embeddings are counted per account. [`Pairs`] counts all similar pairs by cosine; [`Near`] is the
 //! later variant that counts each query once if any earlier one is near. Both compare with the last
 //! `cap` queries of the account, which bounds the memory.
 

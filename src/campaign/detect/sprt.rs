@@ -51,6 +51,9 @@ pub struct Sprt {
     alpha: f64,
     beta: f64,
     restart: bool,
+    /// The boundaries, nats: an alarm from the upper one up, a clearance from the lower one down.
+    upper: f64,
+    lower: f64,
     /// Log-likelihood ratio of a flagged request, nats.
     flagged: f64,
     /// And of one that is not.
@@ -90,20 +93,24 @@ impl Params {
         if !(beta > 0.0 && beta < 0.5) {
             return Err(Error::config("beta", beta.to_string(), "above 0, below 0.5"));
         }
-        let (flagged, plain) = (log(p1 / p0), log1p(-p1) - log1p(-p0));
-        Ok(Sprt { p0, p1, alpha, beta, restart, flagged, plain })
+        Ok(Sprt {
+            p0,
+            p1,
+            alpha,
+            beta,
+            restart,
+            upper: log((1.0 - beta) / alpha),
+            lower: log(beta / (1.0 - alpha)),
+            flagged: log(p1 / p0),
+            plain: log1p(-p1) - log1p(-p0),
+        })
     }
 }
 
 impl Sprt {
-    /// The upper boundary A, nats.
-    pub fn alarm_at(&self) -> f64 {
-        log((1.0 - self.beta) / self.alpha)
-    }
-
-    /// The lower boundary B, nats, negative.
-    pub fn clear_at(&self) -> f64 {
-        log(self.beta / (1.0 - self.alpha))
+    /// The boundaries A, positive, and B, negative, nats.
+    pub const fn boundaries(&self) -> (f64, f64) {
+        (self.upper, self.lower)
     }
 
     /// The log-likelihood ratio of attack over benign, nats.
@@ -114,9 +121,9 @@ impl Sprt {
     /// What the counts say.
     pub fn verdict(&self, state: &SprtState) -> Verdict {
         let ratio = self.log_ratio(state);
-        if ratio >= self.alarm_at() {
+        if ratio >= self.upper {
             Verdict::Alarm
-        } else if ratio <= self.clear_at() {
+        } else if ratio <= self.lower {
             Verdict::Clear
         } else {
             Verdict::Undecided
@@ -125,9 +132,8 @@ impl Sprt {
 
     /// Takes one request. Past a boundary a test without restart is over: it repeats its verdict.
     pub fn observe(&self, state: &mut SprtState, flagged: bool) -> Verdict {
-        let before = self.verdict(state);
-        if before != Verdict::Undecided && !self.restart {
-            return before;
+        if !self.restart && self.verdict(state) != Verdict::Undecided {
+            return self.verdict(state);
         }
         state.merge(SprtState { seen: 1, flagged: u64::from(flagged) });
         let verdict = self.verdict(state);
@@ -139,7 +145,7 @@ impl Sprt {
 
     /// Wald's expected number of requests to a verdict, on attack and on benign traffic.
     pub fn sample_numbers(&self) -> (f64, f64) {
-        let (a, b) = (self.alarm_at(), self.clear_at());
+        let (a, b) = self.boundaries();
         let drift = |p: f64| p * self.flagged + (1.0 - p) * self.plain; // KL(p1||p0), -KL(p0||p1)
         let attack = ((1.0 - self.beta) * a + self.beta * b) / drift(self.p1);
         let benign = ((1.0 - self.alpha) * b + self.alpha * a) / drift(self.p0);
@@ -168,8 +174,8 @@ mod tests {
             let (i, e) = (&case["input"], &case["expected"]);
             let [p0, p1, alpha, beta] = ["p0", "p1", "alpha", "beta"].map(|k| number(&i[k]));
             let test = params(p0, p1, alpha, beta).build().unwrap();
-            close(&case, test.alarm_at(), &e["A"]);
-            close(&case, test.clear_at(), &e["B"]);
+            close(&case, test.boundaries().0, &e["A"]);
+            close(&case, test.boundaries().1, &e["B"]);
             let (mut all, mut stopped) = (SprtState::default(), SprtState::default());
             let (mut stop, mut decision) = (None, Verdict::Undecided);
             for (t, x) in numbers(&i["x"]).iter().enumerate() {

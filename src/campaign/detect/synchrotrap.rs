@@ -1,6 +1,6 @@
 //! SynchroTrap: accounts that do the same things at the same times belong together.
 //!
-//! Cao et al. 2014 (CCS), sections 3 and 4: the similarity of two accounts is the Jaccard index of their
+//! Cao et al. 2014 (CCS): the similarity of two accounts is the Jaccard index of their
 //! (target, time bucket) tuples. For a model's API a target is a template hash, a topic cell or a
 //! model. Two acts on either side of a bucket's edge do not match; buckets should be longer than the
 //! jitter one means to catch. The threshold is the benign pairs' 99.99th percentile

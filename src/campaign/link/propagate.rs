@@ -1,6 +1,6 @@
 //! Label propagation: splits components that hang together by few or light pairs.
 //!
-//! Raghavan, Albert and Kumara 2007 (Physical Review E 76, 036106), section III, asynchronous, with
+//! Raghavan, Albert and Kumara 2007 (Physical Review E 76, 036106), asynchronous, with
 //! weights: accounts in a seeded order take the label with the largest weight among their neighbours,
 //! until none changes.
 

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::propagate::propagate;
 use super::*;
 use crate::seed::{Seed, below};
 
@@ -116,9 +117,23 @@ fn two_hundred_thousand_accounts_on_half_a_million_uses_are_linked() {
     }
     uses.sort_unstable();
     assert_eq!(uses.len(), 500_000);
-    let clusters = linker(2, 0.0, 50).join(200_000, &uses).unwrap().components();
+    let joined = linker(2, 0.0, 50).join(200_000, &uses).unwrap();
+    let clusters = joined.components();
     let farms = clusters.list.iter().filter(|c| c.size >= 5);
     assert_eq!(farms.clone().count(), 10_000);
     assert!(farms.clone().all(|c| c.size == 10 && c.pairs == 45 && c.mean_weight > 19.0));
     assert_eq!(clusters.list.len(), 110_000);
+    assert_eq!(propagate(&joined, 20, Seed::new(2)), clusters, "a farm is a clique");
+}
+
+#[test]
+fn resources_at_the_cap_are_compared_and_those_beyond_it_are_left_out() {
+    // The most work that half a million uses can make at a cap of 50: 12 million comparisons.
+    let spread = |r: u32| (0..50).map(move |j| ((r * 7_919 + j * 4_001) % 200_000, r));
+    let uses = sorted((0..10_000).flat_map(spread));
+    assert_eq!(uses.len(), 500_000);
+    let (at, beyond) = (linker(2, 0.0, 50), linker(1, 0.0, 49));
+    assert_eq!(at.join(200_000, &uses).unwrap().left_out, 0);
+    let beyond = beyond.join(200_000, &uses).unwrap();
+    assert_eq!((beyond.left_out, beyond.pairs.len()), (10_000, 0));
 }
