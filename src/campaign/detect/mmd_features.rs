@@ -12,10 +12,10 @@ use super::Verdict;
 use super::mmd::MULTIPLIERS;
 use crate::seed::{Seed, normal};
 
-/// The map from an embedding [d] to features [2 * frequencies].
+/// The map from an embedding `[d]` to features `[2 * frequencies]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
-    /// One frequency vector [d] after the other.
+    /// One frequency vector `[d]` after the other.
     frequencies: Vec<f64>,
     dimensions: usize,
 }
@@ -41,7 +41,7 @@ impl Features {
         Self { frequencies, dimensions }
     }
 
-    /// Adds one query's embedding [d].
+    /// Adds one query's embedding `[d]`.
     pub fn add(&self, state: &mut FeatureSum, embedding: ArrayView1<'_, f64>) {
         let vectors = self.frequencies.chunks_exact(self.dimensions);
         state.sum.resize(2 * vectors.len(), 0.0);
@@ -89,7 +89,7 @@ pub struct MmdWindow {
 }
 
 impl MmdWindow {
-    /// Takes one query's embedding [d]. A full window is judged, and the next begins.
+    /// Takes one query's embedding `[d]`. A full window is judged, and the next begins.
     pub fn observe(&self, state: &mut FeatureSum, embedding: ArrayView1<'_, f64>) -> Verdict {
         self.features.add(state, embedding);
         if state.queries < self.window {

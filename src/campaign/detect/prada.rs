@@ -98,7 +98,7 @@ impl Params {
 }
 
 impl Prada {
-    /// Takes one query [d] and the class it was answered with. An alarm stands until a check passes.
+    /// Takes one query `[d]` and the class it was answered with. An alarm stands until a check passes.
     pub fn observe(&self, state: &mut PradaState, class: u32, query: &[f64]) -> Verdict {
         state.classes.entry(class).or_default().take(query, self.cap);
         let number = state.queries;

@@ -124,7 +124,7 @@ impl SeatState {
 }
 
 impl Pairs {
-    /// Takes one query's embedding [d], of length 1.
+    /// Takes one query's embedding `[d]`, of length 1.
     pub fn observe(&self, state: &mut SeatState, embedding: &[f64]) -> Verdict {
         let cosine = |old: &Vec<f64>| old.iter().zip(embedding).map(|(a, b)| a * b).sum::<f64>();
         let similar = state.remembered.iter().filter(|old| cosine(old) >= self.threshold).count();
@@ -135,7 +135,7 @@ impl Pairs {
 }
 
 impl Near {
-    /// Takes one query's embedding [d].
+    /// Takes one query's embedding `[d]`.
     pub fn observe(&self, state: &mut SeatState, embedding: &[f64]) -> Verdict {
         let squares =
             |old: &Vec<f64>| old.iter().zip(embedding).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();

@@ -40,7 +40,7 @@ fn poly(c: &[f64], x: f64) -> f64 {
     c.iter().rev().fold(0.0, |sum, c| sum * x + c)
 }
 
-/// Weights of the outermost pair, the next inside, and so on [n/2]; with their mirror images their
+/// Weights of the outermost pair, the next inside, and so on `[n/2]`; with their mirror images their
 /// squares sum to 1.
 fn weights(n: usize) -> Vec<f64> {
     const OUTER: [f64; 6] = [0.0, 0.221157, -0.147981, -2.07119, 4.434685, -2.706056];

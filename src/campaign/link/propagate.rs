@@ -8,8 +8,8 @@ use super::graph::Joined;
 use super::{Clusters, Pair};
 use crate::seed::{Seed, shuffle};
 
-/// Clusters of the graph after at most `sweeps` rounds. A tie keeps the account's label where it is among the
-/// best, else takes the smallest.
+/// Clusters of the graph after at most `sweeps` rounds. A tie keeps the account's label where it is
+/// among the best, else takes the smallest.
 pub fn propagate(joined: &Joined, sweeps: usize, seed: Seed) -> Clusters {
     let neighbours = Neighbours::new(joined.accounts, &joined.pairs);
     let mut label: Vec<u32> = (0..joined.accounts).collect();
