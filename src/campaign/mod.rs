@@ -1,4 +1,27 @@
 //! Populations, arrivals, linkage, money, compute: many accounts on one virtual clock.
+//!
+//! A scenario ([`spec`]) becomes [`rules`] in whole numbers; [`engine`] runs accounts epoch by epoch; sums
+//! of what happened are [`tally`]s. One event of an account is [`exchange`]; between epochs `barrier`
+//! replaces closed accounts and spreads demand, `cluster` links accounts by what they share, `group` puts
+//! those that share a limit side by side.
 
+mod account;
+mod barrier;
+mod calendar;
+mod cluster;
+mod demand;
 pub mod detect;
+pub mod draw;
+pub mod engine;
+pub mod exchange;
+mod group;
 pub mod link;
+mod population;
+mod quantile;
+pub mod rules;
+pub mod spec;
+pub mod tally;
+mod watch;
+
+#[cfg(test)]
+mod tests;

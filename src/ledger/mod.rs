@@ -5,14 +5,18 @@
 //! belong to its *accounts*. Nothing in this room reads a clock: time is data.
 
 mod book;
+mod bucket;
 mod gcra;
 mod log;
 mod tick;
+mod window;
 
 pub use book::{Budget, Ledger, Totals};
+pub use bucket::{Bucket, BucketState};
 pub use gcra::{Gcra, GcraState, Oversize};
 pub use log::{Code, Entry, Log};
 pub use tick::Tick;
+pub use window::{Window, WindowState};
 
 use serde::{Deserialize, Serialize};
 

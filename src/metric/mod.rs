@@ -26,6 +26,7 @@ pub use interval::{
 pub use matched::{Between, Matched, at_cost, at_matched_cost};
 pub use recovered::{Fieller, Recovered, recovered, recovered_independent};
 pub use roc::{AtFpr, auc, precision, tpr_at_fpr};
+pub use special::normal_quantile;
 pub use strongest::{CrossFit, cross_fitted, dc, de, headline};
 pub use survival::{Step, Survival, kaplan_meier};
 

@@ -1,0 +1,128 @@
+//! Once a day: accounts are linked by what they share, and each cluster is shown to the detectors.
+
+use std::collections::BTreeMap;
+
+use super::account::Account;
+use super::calendar::DAY;
+use super::engine::{Engine, Shard};
+use super::exchange::{Desk, alarm};
+use super::link::graph;
+use super::rules::Rules;
+use super::watch::Memory;
+use crate::error::Result;
+use crate::ledger::Tick;
+
+/// What detectors remember of each cluster, by its lowest account: a cluster that grows keeps its memory.
+#[derive(Default)]
+pub struct Linked {
+    memories: BTreeMap<u32, Vec<Memory>>,
+}
+
+impl Engine<'_> {
+    /// Links the accounts that asked since the last look and judges their clusters.
+    pub(super) fn look_at_clusters(&mut self, now: Tick) -> Result<()> {
+        let rules = self.rules;
+        let mut desk = Desk::new(rules, self.epoch);
+        let mut accounts = all_accounts(&mut self.shards);
+        let active: Vec<usize> = (0..accounts.len())
+            .filter(|&i| accounts[i].seen.answered > accounts[i].seen.before[0])
+            .filter(|&i| !accounts[i].closed(now))
+            .collect();
+        let clusters = link(rules, &accounts, &active, now)?;
+        let mut kept = BTreeMap::new();
+        for members in clusters {
+            let lowest = accounts[members[0]].id;
+            let mut memory = self.clusters.memories.remove(&lowest).unwrap_or_else(|| {
+                let topics = usize::from(rules.honest.spec.topics);
+                rules.pooled.iter().map(|w| w.memory(topics)).collect()
+            });
+            let review = judge(rules, &accounts, &members, &mut memory);
+            for &i in &members {
+                let account = &mut accounts[i];
+                account.shared.cluster = lowest;
+                let seen = &mut account.seen;
+                seen.before = [seen.answered, seen.alike, seen.elicited];
+                if let Some(review_us) = review {
+                    alarm(rules, account, now, review_us, &mut desk);
+                }
+            }
+            kept.insert(lowest, memory);
+        }
+        self.clusters.memories = kept;
+        self.days.add(&desk.days);
+        self.take_closings(desk.closings);
+        Ok(())
+    }
+}
+
+/// All accounts, in order of their numbers.
+fn all_accounts(shards: &mut [Shard]) -> Vec<&mut Account> {
+    let mut all: Vec<&mut Account> = shards
+        .iter_mut()
+        .flat_map(|s| s.singles.iter_mut().chain(s.groups.iter_mut().flat_map(|g| &mut g.accounts)))
+        .collect();
+    all.sort_unstable_by_key(|a| a.id);
+    all
+}
+
+/// Places of linked accounts, cluster by cluster, lowest account first. An account alone is a cluster.
+fn link(
+    rules: &Rules,
+    accounts: &[&mut Account],
+    active: &[usize],
+    now: Tick,
+) -> Result<Vec<Vec<usize>>> {
+    let mut uses: Vec<(u32, u64)> = Vec::with_capacity(active.len() * 4);
+    for (place, &i) in active.iter().enumerate() {
+        let account = &accounts[i];
+        let r = &account.shared;
+        let mut put = |resource| uses.push((place as u32, resource));
+        put(r.card);
+        put(r.device);
+        // Addresses of the day that ends here.
+        let turns = DAY.checked_div(r.rotation_us).unwrap_or(1).max(1);
+        for turn in 0..turns {
+            put(account.ip_at(Tick(now.0 - 1 - turn * r.rotation_us)));
+        }
+    }
+    let mut names: Vec<u64> = uses.iter().map(|u| u.1).collect();
+    names.sort_unstable();
+    names.dedup();
+    let number = |name: &u64| names.binary_search(name).unwrap_or_default() as u32;
+    let mut numbered: Vec<(u32, u32)> = uses.iter().map(|(a, r)| (*a, number(r))).collect();
+    numbered.sort_unstable();
+    numbered.dedup();
+    let min_shared = rules.graph.iter().map(|g| g.min_shared).min().unwrap_or(2);
+    let linker = graph::Params { min_shared, min_weight: 0.0, max_degree: 200 }.build()?;
+    let found = linker.join(active.len() as u32, &numbered)?.components();
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); found.list.len()];
+    for (place, &i) in active.iter().enumerate() {
+        members[found.of[place] as usize].push(i);
+    }
+    Ok(members)
+}
+
+/// Whether a cluster is alarming, and how long its review takes.
+fn judge(
+    rules: &Rules,
+    accounts: &[&mut Account],
+    members: &[usize],
+    memory: &mut [Memory],
+) -> Option<u64> {
+    let mut sums = [0; 3];
+    for &i in members {
+        let seen = &accounts[i].seen;
+        let now = [seen.answered, seen.alike, seen.elicited];
+        sums.iter_mut().zip(now).zip(seen.before).for_each(|((s, now), before)| *s += now - before);
+    }
+    let size = members.len() as u64;
+    let lowest = accounts[members[0]].id;
+    let pooled =
+        rules.pooled.iter().zip(memory).enumerate().filter_map(|(j, (watcher, memory))| {
+            let place = rules.watchers.len() + j;
+            let alarm = watcher.observe_pooled(memory, sums, size, &rules.draws, lowest, place);
+            alarm.then_some(watcher.review_us)
+        });
+    let large = rules.graph.iter().filter(|g| size >= u64::from(g.min_size));
+    pooled.chain(large.map(|g| g.review_us)).min()
+}

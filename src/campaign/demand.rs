@@ -1,0 +1,106 @@
+//! When an account asks next.
+//!
+//! Honest people: sessions as a Poisson process in the rhythm of the week, within times of activity that
+//! come and go; turns of a session a geometric number, gaps between them gamma (after ServeGen, arXiv
+//! 2505.09999, whose clients are bursty and idle most of the time). Actors: a Poisson process at the rate
+//! that the barrier sets for the epoch, moved to a common signal.
+
+use super::account::{Account, NEVER};
+use super::draw::{Purpose, happens, unit};
+use super::exchange::Desk;
+use super::rules::Rules;
+use crate::ledger::Tick;
+
+/// Sets the next event after the request wanted at `account.wanted` ended at `now`.
+#[inline]
+pub fn next(rules: &Rules, account: &mut Account, now: Tick, desk: &Desk) {
+    if account.party == 0 {
+        let wanted = next_of_person(rules, account, account.wanted);
+        account.nth += 1;
+        // Whoever waited for an answer asks on afterwards.
+        account.next = wanted.max(now.after(1));
+    } else {
+        if account.epoch == desk.epoch {
+            account.nth += 1;
+        } else {
+            (account.epoch, account.nth) = (desk.epoch, 0);
+        }
+        account.next = next_of_actor(rules, account, now, desk);
+    }
+    account.wanted = account.next;
+}
+
+/// When a person asks after having asked at `from`.
+pub fn next_of_person(rules: &Rules, account: &mut Account, from: Tick) -> Tick {
+    let honest = &rules.honest;
+    if account.turns_left > 0 {
+        account.turns_left -= 1;
+        let [word, ..] = rules.draws.words(account.id, Purpose::Arrival, 0, account.nth);
+        return from.after(honest.gap.at(word) as u64 + 1);
+    }
+    let exponential = |word| f64::from(rules.exponential.at(word));
+    let most = account.sessions_per_us * rules.calendar.most();
+    let mut at = from;
+    for trial in 1.. {
+        let words = rules.draws.words(account.id, Purpose::Arrival, trial, account.nth);
+        let candidate = at.after((exponential(words[0]) / most).min(1e18) as u64 + 1);
+        if candidate > account.active_until {
+            // The time of sessions ends first: on to the next one. Waiting has no memory.
+            let idle = exponential(words[1]) * honest.idle_us;
+            let active = exponential(words[2]) * honest.active_us;
+            at = account.active_until.max(at).after(idle as u64);
+            account.active_until = at.after(active as u64 + 1);
+            if at.0 >= rules.end {
+                return NEVER;
+            }
+            continue;
+        }
+        at = candidate;
+        if at.0 >= rules.end {
+            return NEVER;
+        }
+        if happens(words[1], rules.calendar.factor(at) / rules.calendar.most()) {
+            account.turns_left = turns(words[3], honest.spec.turns_mean) - 1;
+            return at;
+        }
+    }
+    NEVER
+}
+
+/// A geometric number of at least 1 with this mean, by inversion.
+fn turns(word: u32, mean: f64) -> u32 {
+    if mean <= 1.0 {
+        return 1;
+    }
+    (libm::log(unit(word)) / libm::log(1.0 - 1.0 / mean)).min(1e6) as u32 + 1
+}
+
+/// Wakes an actor's account at the start of an epoch.
+pub fn wake(rules: &Rules, account: &mut Account, from: Tick, desk: &Desk) {
+    (account.epoch, account.nth) = (desk.epoch, 0);
+    account.next = next_of_actor(rules, account, from, desk);
+    account.wanted = account.next;
+}
+
+/// The next request of an actor's account after `from`, or [`NEVER`] if none falls into this epoch.
+fn next_of_actor(rules: &Rules, account: &Account, from: Tick, desk: &Desk) -> Tick {
+    let party = usize::from(account.party) - 1;
+    let rate = desk.rates[party];
+    let barrier = (u64::from(desk.epoch) + 1) * rules.epoch_us;
+    if rate <= 0.0 {
+        return NEVER;
+    }
+    let words = rules.draws.words(account.id, Purpose::Arrival, account.epoch, account.nth);
+    let at = from.after((f64::from(rules.exponential.at(words[0])) / rate).min(1e18) as u64 + 1);
+    if at.0 >= barrier {
+        return NEVER;
+    }
+    match rules.actors[party].sync {
+        None => at,
+        // The signal that follows, and a delay of the account's own.
+        Some([every, jitter]) => {
+            let signal = (at.0 / every) * every;
+            Tick(signal + (unit(words[1]) * jitter as f64) as u64).max(from.after(1))
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! One event of one account: the request at hand meets its account's standing, limits, the teacher and
+//! the detectors, and the account learns when to ask next.
+
+use super::account::{Account, NEVER, Reservation};
+use super::calendar::DAY;
+use super::demand;
+use super::draw::{Purpose, below};
+use super::rules::{Kind, Rules, SharedLimit};
+use super::spec::{Action, Reserve, ScopeKey, Unit};
+use super::tally::{Days, Refusal, Tally};
+use super::watch::Observation;
+use crate::ledger::{BucketState, Tick};
+
+/// What leaves an account for the barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Closing {
+    pub at: Tick,
+    pub id: u32,
+    pub party: u16,
+}
+
+/// Where a worker writes.
+pub struct Desk {
+    pub days: Days,
+    pub closings: Vec<Closing>,
+    /// Requests of the epoch, for the global limit.
+    pub asked: u64,
+    /// Share of requests that the global limit lets through, as a threshold.
+    pub admitted: u64,
+    /// Requests of an actor's account in a microsecond, this epoch.
+    pub rates: Vec<f64>,
+    pub epoch: u32,
+    /// Accounts of each actor that wait for a limit beyond the next epoch.
+    pub stuck: Vec<u32>,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Part of a campaign, not cover.
+    pub attack: bool,
+    pub repeat: bool,
+    pub elicits: bool,
+    pub area: u8,
+    pub input: u32,
+    pub output: u32,
+    pub max_tokens: u32,
+    /// Billionths of a dollar.
+    pub cost: u64,
+}
+
+impl Desk {
+    /// An empty desk for an epoch in which actors ask nothing.
+    pub fn new(rules: &Rules, epoch: u32) -> Self {
+        Self {
+            days: Days::new((rules.end / DAY) as usize, rules.actors.len() + 1),
+            closings: Vec::new(),
+            asked: 0,
+            admitted: 1 << 32,
+            rates: vec![0.0; rules.actors.len()],
+            epoch,
+            stuck: vec![0; rules.actors.len()],
+        }
+    }
+}
+
+enum Answer {
+    Given { perturbed: bool },
+    Wait(Tick, Refusal),
+    Refused(Refusal),
+}
+
+/// Handles the event that is due at `account.next`.
+#[inline]
+pub fn step(rules: &Rules, account: &mut Account, shared: &mut [BucketState], desk: &mut Desk) {
+    let at = account.next;
+    let party = usize::from(account.party);
+    if party > 0 && account.closed(at) {
+        account.next = NEVER;
+        return;
+    }
+    let request = request(rules, account);
+    let first_try = account.wanted == at;
+    let answer = match account.closed(at) {
+        true => Answer::Refused(Refusal::Closed),
+        false => ask(rules, account, shared, desk, &request, at),
+    };
+    let day = (at.0 / DAY) as usize;
+    let tally = desk.days.of(day, party);
+    tally.wanted += u64::from(first_try);
+    match answer {
+        Answer::Wait(retry, why) => {
+            tally.throttled += 1;
+            let patience = if party == 0 { rules.honest.patience_us } else { u64::MAX };
+            let retry = backed_off(rules, account, at, retry, why);
+            if retry.0 - account.wanted.0 <= patience {
+                account.next = retry;
+                return;
+            }
+            tally.refused[why as usize] += 1;
+        }
+        Answer::Refused(why) => tally.refused[why as usize] += 1,
+        Answer::Given { perturbed } => {
+            book(account, &request, perturbed, at, tally);
+            observe(rules, account, &request, at, desk);
+        }
+    }
+    account.tries = 0;
+    demand::next(rules, account, at, desk);
+}
+
+/// When a request that was sent back comes again. Whoever shares a limit was told the same time as others:
+/// clients that come all at once and are sent back again wait longer each time, by chance.
+fn backed_off(rules: &Rules, account: &mut Account, at: Tick, retry: Tick, why: Refusal) -> Tick {
+    if why != Refusal::Shared {
+        return retry;
+    }
+    account.tries = (account.tries + 1).min(12);
+    let address = account.nth ^ (account.tries << 27);
+    let [word, ..] = rules.draws.words(account.id, Purpose::Backoff, account.epoch, address);
+    let most = (retry.0 - at.0).saturating_mul((1 << account.tries) - 1);
+    retry.after((super::draw::unit(word) * most as f64) as u64)
+}
+
+/// What the account asks now; the same at each try.
+#[inline]
+fn request(rules: &Rules, account: &Account) -> Request {
+    let [who, what, input, output] =
+        rules.draws.words(account.id, Purpose::Request, account.epoch, account.nth);
+    let of = |kind: &Kind, attack, area, repeat| {
+        let length = |table: &super::quantile::Quantiles, word| table.at(word).max(1.0) as u32;
+        let (input, output) = (length(&kind.input, input), length(&kind.output, output));
+        let output = output.min(kind.max_tokens);
+        let cost = u64::from(input) * rules.price[0] + u64::from(output) * rules.price[1];
+        let elicits = u64::from(what) < kind.elicit;
+        Request { attack, repeat, elicits, area, input, output, max_tokens: kind.max_tokens, cost }
+    };
+    let Some(party) = usize::from(account.party).checked_sub(1) else {
+        return of(&rules.honest.kind, false, 0, false);
+    };
+    let actor = &rules.actors[party];
+    if u64::from(who) >= actor.own {
+        return of(&rules.honest.kind, false, 0, false);
+    }
+    let [area, again, _, _] =
+        rules.draws.words(account.id, Purpose::Content, account.epoch, account.nth);
+    let area = actor.areas.iter().position(|&up_to| u64::from(area) < up_to).unwrap_or(0);
+    of(&actor.kind, true, area as u8, u64::from(again) < actor.repeat)
+}
+
+fn ask(
+    rules: &Rules,
+    account: &mut Account,
+    shared: &mut [BucketState],
+    desk: &mut Desk,
+    request: &Request,
+    at: Tick,
+) -> Answer {
+    let response = &rules.response;
+    let suspect = account.response_at <= at;
+    if rules.limits {
+        desk.asked += 1;
+        if desk.admitted < 1 << 32 {
+            let [lot, ..] = rules.draws.words(account.id, Purpose::Lot, account.epoch, account.nth);
+            if u64::from(lot) >= desk.admitted {
+                return Answer::Refused(Refusal::Global);
+            }
+        }
+        let weight = match suspect && response.action == Action::Throttle {
+            true => response.throttle,
+            false => 1,
+        };
+        if let Err((retry, why)) = admit(rules, account, shared, request, at, weight) {
+            return retry.map_or(Answer::Refused(why), |retry| Answer::Wait(retry, why));
+        }
+    }
+    Answer::Given { perturbed: suspect && response.action == Action::Perturb }
+}
+
+type Verdict = Result<(), (Option<Tick>, Refusal)>;
+
+/// All limits or none: what one has taken is given back if another refuses.
+fn admit(
+    rules: &Rules,
+    account: &mut Account,
+    shared: &mut [BucketState],
+    request: &Request,
+    at: Tick,
+    weight: u64,
+) -> Verdict {
+    settle(rules, account, at);
+    climb(rules, account, at);
+    let before = account.limits;
+    let verdict = own_limits(rules, account, request, at, weight)
+        .and_then(|()| shared_limits(rules, account, shared, request, at, weight));
+    if verdict.is_err() {
+        account.limits = before;
+        return verdict;
+    }
+    let reserved = reserved(rules, account, request, weight);
+    let tier = &rules.tiers[usize::from(account.tier)];
+    if tier.concurrency > 0 || (rules.reserve == Reserve::MaxTokens && tier.output.is_some()) {
+        let ends = at.after(rules.latency_us);
+        let used = request.output;
+        account.in_flight.push_back(Reservation { ends, reserved: reserved as u32, used });
+    }
+    Ok(())
+}
+
+/// Gives back what ended answers did not use.
+fn settle(rules: &Rules, account: &mut Account, at: Tick) {
+    let output = rules.tiers[usize::from(account.tier)].output;
+    while let Some(first) = account.in_flight.front().copied().filter(|r| r.ends <= at) {
+        account.in_flight.pop_front();
+        if let (Some(bucket), Reserve::MaxTokens) = (&output, rules.reserve) {
+            let (reserved, used) = (u64::from(first.reserved), u64::from(first.used));
+            bucket.settle(&mut account.limits.output, first.ends, reserved, used);
+        }
+    }
+}
+
+/// The next tiers, as soon as purchases and age reach them.
+fn climb(rules: &Rules, account: &mut Account, at: Tick) {
+    let most = match usize::from(account.party).checked_sub(1) {
+        Some(actor) => rules.actors[actor].max_tier,
+        None => rules.tiers.len() - 1,
+    };
+    let purchased = account.spend.max(account.deposit);
+    while usize::from(account.tier) < most {
+        let next = &rules.tiers[usize::from(account.tier) + 1];
+        if purchased < next.from || account.age(at) < next.from_age_us {
+            return;
+        }
+        account.tier += 1;
+    }
+}
+
+/// Output tokens set aside for a request.
+fn reserved(rules: &Rules, account: &Account, request: &Request, weight: u64) -> u64 {
+    let wanted = match rules.reserve {
+        Reserve::MaxTokens => request.max_tokens,
+        Reserve::Actual => request.output,
+    };
+    let bucket = rules.tiers[usize::from(account.tier)].output;
+    (u64::from(wanted) * weight).min(bucket.map_or(u64::MAX, |b| b.burst()))
+}
+
+fn own_limits(
+    rules: &Rules,
+    account: &mut Account,
+    request: &Request,
+    at: Tick,
+    weight: u64,
+) -> Verdict {
+    let tier = &rules.tiers[usize::from(account.tier)];
+    let reserved = reserved(rules, account, request, weight);
+    if tier.concurrency > 0 && account.in_flight.len() >= tier.concurrency {
+        let free = account.in_flight[account.in_flight.len() - tier.concurrency].ends;
+        return Err((Some(free), Refusal::Concurrency));
+    }
+    let l = &mut account.limits;
+    if let Some(gcra) = &tier.requests {
+        gcra.admit(&mut l.requests, at, weight).map_err(|t| (t, Refusal::Requests))?;
+    }
+    if let Some(bucket) = &tier.input {
+        // A prompt beyond the burst passes when the bucket is full, and takes all of it.
+        let need = (u64::from(request.input) * weight).min(bucket.burst());
+        bucket.admit(&mut l.input, at, need).map_err(|t| (t, Refusal::InputTokens))?;
+    }
+    if let Some(bucket) = &tier.output {
+        bucket.admit(&mut l.output, at, reserved).map_err(|t| (t, Refusal::OutputTokens))?;
+    }
+    if let Some(window) = &tier.daily {
+        window.fits(&mut l.daily, at, weight).map_err(|t| (Some(t), Refusal::Daily))?;
+        l.daily.take(weight);
+    }
+    if let Some(window) = &tier.monthly {
+        window
+            .fits(&mut l.monthly, at, request.cost)
+            .map_err(|t| (Some(t), Refusal::MonthlyCap))?;
+        l.monthly.take(request.cost);
+    }
+    if let Some(bucket) = &tier.spend {
+        let need = (request.cost / 1_000).min(bucket.burst());
+        bucket.admit(&mut l.spend, at, need).map_err(|t| (t, Refusal::Spend))?;
+    }
+    Ok(())
+}
+
+/// Limits beside the tier; `shared` holds the levels of this account's group.
+fn shared_limits(
+    rules: &Rules,
+    account: &mut Account,
+    shared: &mut [BucketState],
+    request: &Request,
+    at: Tick,
+    weight: u64,
+) -> Verdict {
+    if rules.scopes.is_empty() {
+        return Ok(());
+    }
+    let mut before = [BucketState::default(); MOST_SCOPES];
+    for (i, scope) in rules.scopes.iter().enumerate() {
+        let Some(state) = level(account, shared, scope.key, i) else { continue };
+        before[i] = *state;
+        let need = need(scope, request, weight).min(scope.bucket.burst());
+        let Err(retry) = scope.bucket.admit(state, at, need) else { continue };
+        for (j, scope) in rules.scopes.iter().enumerate().take(i) {
+            if let Some(state) = level(account, shared, scope.key, j) {
+                *state = before[j];
+            }
+        }
+        return Err((retry, Refusal::Shared));
+    }
+    Ok(())
+}
+
+/// The level of the `i`th limit beside the tier that this account meets.
+fn level<'a>(
+    account: &'a mut Account,
+    shared: &'a mut [BucketState],
+    key: ScopeKey,
+    i: usize,
+) -> Option<&'a mut BucketState> {
+    match key {
+        ScopeKey::Global => None,
+        ScopeKey::Account => Some(&mut account.own[i]),
+        _ => shared.get_mut(account.place[i] as usize),
+    }
+}
+
+/// Most entries of `limits.scope`.
+pub const MOST_SCOPES: usize = 8;
+
+fn need(scope: &SharedLimit, request: &Request, weight: u64) -> u64 {
+    weight
+        * match scope.unit {
+            Unit::Requests => 1,
+            Unit::Tokens => u64::from(request.input) + u64::from(request.output),
+            Unit::MicroUsd => request.cost / 1_000,
+        }
+}
+
+/// Charges an answer.
+fn book(account: &mut Account, request: &Request, perturbed: bool, at: Tick, tally: &mut Tally) {
+    tally.wait(at.0 - account.wanted.0);
+    tally.answered += 1;
+    tally.tokens_in += u64::from(request.input);
+    tally.tokens_out += u64::from(request.output);
+    tally.spend += request.cost;
+    tally.perturbed += u64::from(perturbed);
+    account.spend += request.cost;
+    account.seen.answered += 1;
+    account.seen.elicited += u64::from(request.elicits);
+    if request.attack {
+        tally.attack += 1;
+        account.seen.attack += 1;
+        account.seen.first_attack.get_or_insert(at);
+        if !perturbed && !request.repeat {
+            let tokens = u64::from(request.input) + u64::from(request.output);
+            tally.useful(usize::from(request.area), tokens);
+        }
+    }
+}
+
+/// Shows an answered request to the detectors of accounts.
+fn observe(rules: &Rules, account: &mut Account, request: &Request, at: Tick, desk: &mut Desk) {
+    if rules.response.action == Action::Pow && account.response_at <= at {
+        let day = (at.0 / DAY) as usize;
+        desk.days.of(day, usize::from(account.party)).hashes += rules.response.pow_hashes;
+    }
+    if rules.watchers.is_empty() && rules.pooled.is_empty() {
+        return;
+    }
+    let [alike, topic, focus, _] =
+        rules.draws.words(account.id, Purpose::Content, account.epoch, account.nth ^ (1 << 31));
+    let spec = &rules.honest.spec;
+    let alike = request.attack
+        || (account.power_user && super::draw::happens(alike, spec.power_users_alike));
+    account.seen.alike += u64::from(alike);
+    if account.response_at < NEVER || account.cleared {
+        return;
+    }
+    let seen = Observation {
+        at,
+        elicits: request.elicits,
+        alike,
+        topic: topic_of(rules, account, request, topic, focus),
+    };
+    let mut alarmed = false;
+    let mut review = u64::MAX;
+    for (i, watcher) in rules.watchers.iter().enumerate() {
+        if watcher.observe(&mut account.watch[i], &seen, &rules.draws, account.id, i) {
+            alarmed = true;
+            review = review.min(watcher.review_us);
+        }
+    }
+    if alarmed {
+        alarm(rules, account, at, review, desk);
+    }
+}
+
+/// An honest account asks mostly about a few topics of its own, an actor about a few of its own.
+fn topic_of(rules: &Rules, account: &Account, request: &Request, word: u32, focus: u32) -> u8 {
+    let topics = u32::from(rules.honest.spec.topics);
+    if request.attack {
+        let actor = &rules.actors[usize::from(account.party) - 1];
+        let first = u32::from(account.party) * 7;
+        return ((first + below(word, u32::from(actor.spec.topic_focus))) % topics) as u8;
+    }
+    if u64::from(focus) >= rules.honest.focus {
+        return below(word, topics) as u8;
+    }
+    let own = if account.power_user { 1 } else { 4 };
+    ((account.id.wrapping_mul(2_654_435_769) >> 8).wrapping_add(below(word, own) * 17) % topics)
+        as u8
+}
+
+/// The first alarm on an account: the response is settled now, and holds after the review.
+pub fn alarm(rules: &Rules, account: &mut Account, at: Tick, review_us: u64, desk: &mut Desk) {
+    if account.cleared || account.response_at < NEVER {
+        return;
+    }
+    let party = usize::from(account.party);
+    let honest = party == 0;
+    desk.days.of((at.0 / DAY) as usize, party).alarms += 1;
+    account.seen.first_alarm.get_or_insert(at);
+    let response = &rules.response;
+    let effective = at.after(review_us);
+    let [check, appeal, ..] = rules.draws.words(account.id, Purpose::Review, u32::MAX, 0);
+    let closes = match response.action {
+        Action::Ban => true,
+        Action::StepUp => {
+            let pass = if honest { response.pass_benign } else { response.pass_attack };
+            !super::draw::happens(check, pass)
+        }
+        Action::Throttle | Action::Perturb | Action::Pow => {
+            account.response_at = effective;
+            return;
+        }
+    };
+    if !closes {
+        account.cleared = true;
+        return;
+    }
+    account.response_at = effective;
+    account.closes_at = effective;
+    if effective.0 < rules.end {
+        desk.days.of((effective.0 / DAY) as usize, party).closed += 1;
+    }
+    if honest && super::draw::happens(appeal, response.appeal) {
+        account.reopens_at = effective.after(response.appeal_us);
+        if account.reopens_at.0 < rules.end {
+            desk.days.of((account.reopens_at.0 / DAY) as usize, 0).reopened += 1;
+        }
+    }
+    desk.closings.push(Closing { at: effective, id: account.id, party: account.party });
+}

@@ -1,0 +1,128 @@
+//! Who watches.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One detector and where it looks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DetectorSpec {
+    /// Name in arms and tables.
+    pub name: String,
+    /// The test.
+    pub test: DetectorKind,
+    /// What it looks at as one.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Hours from an alarm to its consequence.
+    #[serde(default = "review_delay_h")]
+    #[schemars(extend("x-evidence" = "A"))]
+    pub review_delay_h: f64,
+    /// Work of a review.
+    #[serde(default = "cost_usd_per_alert")]
+    #[schemars(extend("x-evidence" = "A"))]
+    pub cost_usd_per_alert: f64,
+}
+
+/// What a detector looks at as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Each account, at each of its exchanges.
+    #[default]
+    Account,
+    /// Accounts that the graph has linked, once a day.
+    Cluster,
+}
+
+/// The test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DetectorKind {
+    /// Requests of a day above a number.
+    #[serde(rename_all = "kebab-case")]
+    Velocity { per_day: u32 },
+    /// Wald's sequential test on requests for visible reasoning.
+    #[serde(rename_all = "kebab-case")]
+    Sprt {
+        #[serde(default = "p_benign")]
+        p_benign: f64,
+        #[serde(default = "p_attack")]
+        p_attack: f64,
+        #[serde(default = "alpha")]
+        alpha: f64,
+        #[serde(default = "beta")]
+        beta: f64,
+    },
+    /// Page's cumulative sum of standardised requests for visible reasoning.
+    #[serde(rename_all = "kebab-case")]
+    Cusum {
+        #[serde(default = "p_benign")]
+        p_benign: f64,
+        #[serde(default = "cusum_k")]
+        k: f64,
+        #[serde(default = "cusum_h")]
+        h: f64,
+    },
+    /// Entropy of topics in a window below a bound, in nats.
+    #[serde(rename_all = "kebab-case")]
+    Entropy { window: u32, below: f64 },
+    /// The measured power of an MMD test of query windows (arXiv 2606.05725).
+    #[serde(rename_all = "kebab-case")]
+    MmdTable {
+        #[serde(default = "mmd_window")]
+        window: u32,
+    },
+    /// Size of a cluster whose accounts share at least this many resources.
+    #[serde(rename_all = "kebab-case")]
+    Graph {
+        #[serde(default = "min_shared")]
+        min_shared: u32,
+        #[serde(default = "min_size")]
+        min_size: u32,
+    },
+}
+
+const fn review_delay_h() -> f64 {
+    24.0
+}
+
+const fn cost_usd_per_alert() -> f64 {
+    5.0
+}
+
+const fn p_benign() -> f64 {
+    0.02
+}
+
+const fn p_attack() -> f64 {
+    0.30
+}
+
+const fn alpha() -> f64 {
+    1e-4
+}
+
+const fn beta() -> f64 {
+    0.05
+}
+
+const fn cusum_k() -> f64 {
+    0.5
+}
+
+const fn cusum_h() -> f64 {
+    8.0
+}
+
+const fn mmd_window() -> u32 {
+    1_500
+}
+
+const fn min_shared() -> u32 {
+    2
+}
+
+const fn min_size() -> u32 {
+    5
+}

@@ -1,0 +1,55 @@
+//! What is learnt from what leaks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The laboratory inside a campaign: a teacher with capability areas, and a student of each actor that is
+/// trained on what had leaked by a day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct LearningSpec {
+    /// Replicates in which students are trained; 0 is none.
+    pub replicates: u32,
+    /// Exchanges of the campaign behind one example of the small student.
+    #[schemars(extend("x-evidence" = "A: printed on the figure; sweep it over a factor of 100"))]
+    pub exchanges_per_example: f64,
+    /// Capability areas of the teacher.
+    pub area: Vec<AreaSpec>,
+    /// Numbers of an input.
+    pub inputs: usize,
+    /// Answers to choose from, in each area.
+    pub classes: usize,
+    /// Units of each hidden layer of the student.
+    pub hidden: Vec<usize>,
+    /// Most optimiser steps of a student.
+    pub steps: usize,
+    /// Held-out questions of each area.
+    pub test: usize,
+}
+
+/// A capability area: a rule of its own, easier or harder to learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AreaSpec {
+    /// Name in tables.
+    pub name: String,
+    /// Hidden units of its rule: more units need more examples.
+    #[schemars(extend("x-evidence" = "A"))]
+    pub complexity: usize,
+}
+
+impl Default for LearningSpec {
+    fn default() -> Self {
+        let area = |name: &str, complexity| AreaSpec { name: name.into(), complexity };
+        Self {
+            replicates: 5,
+            exchanges_per_example: 100.0,
+            area: vec![area("tools", 2), area("coding", 6), area("reasoning", 12)],
+            inputs: 16,
+            classes: 4,
+            hidden: vec![128],
+            steps: 2_000,
+            test: 1_000,
+        }
+    }
+}

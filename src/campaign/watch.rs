@@ -1,0 +1,204 @@
+//! Detectors inside the engine: what each remembers of an account or a cluster, and what it says to the next
+//! exchange. The tests themselves are in [`super::detect`].
+
+use super::calendar::DAY;
+use super::detect::cusum::{Cusum, CusumState};
+use super::detect::mmd_table::{FalsePositives, MmdTable, MmdTableState};
+use super::detect::sprt::{Sprt, SprtState};
+use super::detect::{Verdict, cusum, entropy::entropy, mmd_table, sprt};
+use super::draw::{Draws, happens, unit};
+use super::spec::{DetectorKind, DetectorSpec};
+use crate::error::Result;
+use crate::ledger::Tick;
+
+/// What a detector sees of an answered exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation {
+    pub at: Tick,
+    /// Asks for visible reasoning.
+    pub elicits: bool,
+    /// Looks like a campaign's, to a test of content whose power was measured elsewhere.
+    pub alike: bool,
+    pub topic: u8,
+}
+
+/// A detector with its settings in place.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    pub review_us: u64,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Velocity { per_day: u32 },
+    Sprt(Sprt),
+    Cusum { rule: Cusum, mean: f64, sd: f64 },
+    Entropy { window: u32, below: f64 },
+    Mmd { window: u64, table: MmdTable },
+}
+
+/// What a detector remembers of one account or cluster.
+#[derive(Clone, Debug)]
+pub enum Memory {
+    Velocity { day: u32, count: u32 },
+    Sprt(SprtState),
+    Cusum(CusumState),
+    Entropy { counts: Box<[u32]>, n: u32 },
+    Mmd { window: MmdTableState, windows: u32 },
+}
+
+impl Watcher {
+    /// The detector, unless it looks at the graph alone.
+    pub fn new(spec: &DetectorSpec) -> Result<Option<Self>> {
+        let test = match spec.test {
+            DetectorKind::Velocity { per_day } => Test::Velocity { per_day },
+            DetectorKind::Sprt { p_benign, p_attack, alpha, beta } => {
+                let rule = sprt::Params { p0: p_benign, p1: p_attack, alpha, beta, restart: true };
+                Test::Sprt(rule.build()?)
+            }
+            DetectorKind::Cusum { p_benign, k, h } => Test::Cusum {
+                rule: cusum::Params { k, h }.build()?,
+                mean: p_benign,
+                sd: libm::sqrt(p_benign * (1.0 - p_benign)),
+            },
+            DetectorKind::Entropy { window, below } => Test::Entropy { window, below },
+            DetectorKind::MmdTable { window } => {
+                let window = u64::from(window);
+                let false_positives = FalsePositives::Upper;
+                Test::Mmd { window, table: mmd_table::Params { window, false_positives }.build()? }
+            }
+            DetectorKind::Graph { .. } => return Ok(None),
+        };
+        Ok(Some(Self { review_us: (spec.review_delay_h * 3600e6) as u64, test }))
+    }
+
+    /// Nothing seen yet.
+    pub fn memory(&self, topics: usize) -> Memory {
+        match self.test {
+            Test::Velocity { .. } => Memory::Velocity { day: 0, count: 0 },
+            Test::Sprt(_) => Memory::Sprt(SprtState::default()),
+            Test::Cusum { .. } => Memory::Cusum(CusumState::default()),
+            Test::Entropy { .. } => Memory::Entropy { counts: vec![0; topics].into(), n: 0 },
+            Test::Mmd { .. } => Memory::Mmd { window: MmdTableState::default(), windows: 0 },
+        }
+    }
+
+    /// Whether this exchange makes it alarm. `who` and `place` address its own draws.
+    #[inline]
+    pub fn observe(
+        &self,
+        memory: &mut Memory,
+        seen: &Observation,
+        draws: &Draws,
+        who: u32,
+        place: usize,
+    ) -> bool {
+        match (&self.test, memory) {
+            (Test::Velocity { per_day }, Memory::Velocity { day, count }) => {
+                let today = (seen.at.0 / DAY) as u32;
+                if today != *day {
+                    (*day, *count) = (today, 0);
+                }
+                *count += 1;
+                *count == per_day + 1
+            }
+            (Test::Sprt(rule), Memory::Sprt(state)) => {
+                rule.observe(state, seen.elicits) == Verdict::Alarm
+            }
+            (Test::Cusum { rule, mean, sd }, Memory::Cusum(state)) => {
+                let z = (f64::from(u8::from(seen.elicits)) - mean) / sd;
+                rule.observe(state, z) == Verdict::Alarm
+            }
+            (Test::Entropy { window, below }, Memory::Entropy { counts, n }) => {
+                counts[usize::from(seen.topic)] += 1;
+                *n += 1;
+                if *n < *window {
+                    return false;
+                }
+                let low = entropy(counts) < *below;
+                counts.fill(0);
+                *n = 0;
+                low
+            }
+            (Test::Mmd { window, table }, Memory::Mmd { window: held, windows }) => {
+                held.merge(MmdTableState { queries: 1, attack: u64::from(seen.alike) });
+                if held.queries < *window {
+                    return false;
+                }
+                let [word, ..] = draws.words_of(who, place, u32::MAX, *windows);
+                *windows += 1;
+                table.verdict(held, unit(word)) == Verdict::Alarm
+            }
+            _ => unreachable!("a memory is made by its watcher"),
+        }
+    }
+
+    /// Whether exchanges of a whole cluster since the last look make it alarm: `n` of them, `alike` of which
+    /// look like a campaign's and `elicited` ask for visible reasoning, in a day.
+    pub fn observe_pooled(
+        &self,
+        memory: &mut Memory,
+        sums: [u64; 3],
+        accounts: u64,
+        draws: &Draws,
+        who: u32,
+        place: usize,
+    ) -> bool {
+        let [n, alike, elicited] = sums;
+        match (&self.test, memory) {
+            (Test::Velocity { per_day }, _) => n > u64::from(*per_day) * accounts,
+            (Test::Sprt(rule), Memory::Sprt(state)) => {
+                state.merge(SprtState { seen: n, flagged: elicited });
+                let verdict = rule.verdict(state);
+                if verdict == Verdict::Clear {
+                    *state = SprtState::default();
+                }
+                verdict == Verdict::Alarm
+            }
+            (Test::Cusum { rule, mean, sd }, Memory::Cusum(state)) => {
+                // The order within the day is not kept: flags are spread evenly.
+                let z = (elicited as f64 / n.max(1) as f64 - mean) / sd;
+                (0..n.min(100_000)).any(|_| rule.observe(state, z) == Verdict::Alarm)
+            }
+            (Test::Mmd { window, table }, Memory::Mmd { window: held, windows }) => {
+                held.merge(MmdTableState { queries: n, attack: alike });
+                let share = held.attack as f64 / held.queries.max(1) as f64;
+                let power = table.probability(share);
+                let full = held.queries / window;
+                let alarm = (0..full).any(|_| {
+                    let [word, ..] = draws.words_of(who, place, u32::MAX - 1, *windows);
+                    *windows += 1;
+                    happens(word, power)
+                });
+                held.queries %= window;
+                held.attack = (held.queries as f64 * share).round() as u64;
+                alarm
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Memory {
+    /// Adds what is remembered to a hash of the state.
+    pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
+        let mut put = |words: &[u64]| {
+            for word in words {
+                hasher.update(&word.to_le_bytes());
+            }
+        };
+        match self {
+            Self::Velocity { day, count } => put(&[u64::from(*day), u64::from(*count)]),
+            Self::Sprt(state) => put(&[state.seen, state.flagged]),
+            Self::Cusum(state) => put(&[state.sum.to_bits()]),
+            Self::Entropy { counts, n } => {
+                put(&[u64::from(*n)]);
+                counts.iter().for_each(|&c| put(&[u64::from(c)]));
+            }
+            Self::Mmd { window, windows } => {
+                put(&[window.queries, window.attack, u64::from(*windows)]);
+            }
+        }
+    }
+}
