@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Retort beside its peers, torch and ART, on this machine: same data, same starting weights, same
-order of rows, one thread each, runs alternating, medians. See README.md beside this file.
+"""Retort beside its peers, torch, ART and llama.cpp, on this machine: same data, same starting weights,
+same order of rows, one thread each, runs alternating, medians. See README.md beside this file.
 
     python3 benches/peers/compare.py [--quick] [--format md|json] [--work NAME]... [--data DIR]
                                      [--adamw fused|usual]
@@ -33,6 +33,12 @@ class Work:
     name: str
     action: str
     unit: str
+    peer: str = "torch"
+
+    @property
+    def row(self) -> str:
+        """Its name in the table."""
+        return self.name if self.peer == "torch" else f"{self.name}, {self.peer}"
 
 
 WORKS = [
@@ -44,18 +50,27 @@ WORKS = [
     Work("infer-64", "infer", "queries/s"),
     Work("infer-4096", "infer", "queries/s"),
     Work("decode-1", "decode", "tokens/s"),
+    Work("decode-1", "decode", "tokens/s", "llama.cpp"),
+    Work("decode-1", "decode", "tokens/s", "llama.cpp, f16 cache"),
     Work("decode-64", "decode", "tokens/s"),
+    Work("decode-64", "decode", "tokens/s", "llama.cpp"),
+    Work("decode-64", "decode", "tokens/s", "llama.cpp, f16 cache"),
     Work("knockoff-1000", "knockoff", "queries/s"),
     Work("knockoff-5000", "knockoff", "queries/s"),
 ]
 
 
 class Sides:
-    """Both programs, and a folder that they share for one work."""
+    """Our program and the peers'; two of them share a folder for one work."""
 
     def __init__(self, ours: str, interpreter: str, env: dict[str, str]):
         self.ours, self.env = [ours], env
-        self.peer = [interpreter, str(HERE / "torch_peer.py")]
+        torch, llama = ([interpreter, str(HERE / f"{name}_peer.py")] for name in ("torch", "llama"))
+        self.peers = {
+            "torch": torch,
+            "llama.cpp": llama,
+            "llama.cpp, f16 cache": [*llama, "--cache=f16"],
+        }
 
     def export(self, work: Work, folder: Path) -> dict:
         """Our side writes data, weights and order."""
@@ -65,19 +80,19 @@ class Sides:
         """One run of ours, then one of the peer."""
         command = [work.action, work.name, str(folder), *flags]
         ours = run([*self.ours, *command], self.env)
-        return ours, run([*self.peer, *command], self.env)
+        return ours, run([*self.peers[work.peer], *command], self.env)
 
 
 def measure(work: Work, sides: Sides, quick: bool) -> list[Row]:
     """The work's rows, or one that says why there are none."""
-    say(f"{work.name} ...")
+    say(f"{work.row} ...")
     rows = {"train": training, "infer": asking, "decode": asking, "knockoff": extraction}
     try:
         with tempfile.TemporaryDirectory() as folder:
             exported = sides.export(work, Path(folder))
             return rows[work.action](work, sides, Path(folder), quick, exported)
     except Unable as why:
-        return [Row(work.name, work.unit, note=str(why))]
+        return [Row(work.row, work.unit, note=str(why))]
 
 
 def training(work: Work, sides: Sides, folder: Path, quick: bool, _exported: dict) -> list[Row]:
@@ -105,10 +120,11 @@ def asking(work: Work, sides: Sides, folder: Path, quick: bool, _exported: dict)
         "infer": table.check_probabilities,
         "decode": table.check_tokens,
     }
-    row = table.measured_row(work.name, work.unit, pairs, table.rates_of(pairs))
+    row = table.measured_row(work.row, work.unit, pairs, table.rates_of(pairs))
     row.note = check[work.action](pairs)
     if work.action == "decode":
         row.quality_ours = row.quality_peer = ""
+        row.note += table.per_text(row, int(work.name.split("-")[1]))
     return [row]
 
 
@@ -135,7 +151,7 @@ def chosen(names: list[str]) -> list[Work]:
     """The works of these names; `infer` stands for every `infer-...`."""
     for name in names:
         if not any(matches(work, name) for work in WORKS):
-            known = ", ".join(work.name for work in WORKS)
+            known = ", ".join(dict.fromkeys(work.name for work in WORKS))
             raise SystemExit(f"compare.py: no work `{name}`; there are {known}")
     return [work for work in WORKS if not names or any(matches(work, n) for n in names)]
 
@@ -159,10 +175,11 @@ def main() -> None:
     if args.data:
         env["RETORT_DATA"] = os.path.abspath(args.data)
     try:
-        sides = Sides(build(), python(), env)
+        interpreter = python()
+        sides = Sides(build(), interpreter, env)
     except Unable as why:
         raise SystemExit(f"compare.py: {why}")
-    head = machine(sides.peer[0])
+    head = machine(interpreter)
     rows = [row for work in works for row in measure(work, sides, args.quick)]
     print({"md": table.markdown, "json": table.as_json}[args.format](head, rows))
 

@@ -6,6 +6,7 @@ Standard library only; torch lives in a virtual environment that the peer's own 
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ ROOT = HERE.parent.parent
 ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "RAYON", "CANDLE")
 }
+LLAMA = "requirements-llama.txt"
+"""Left out where there are no such wheels; the rows that need them then say so."""
 INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
 
 
@@ -51,10 +54,12 @@ def python() -> str:
     if ready and not program.exists():
         raise Unable(f"RETORT_PEERS_VENV: no {program}")
     if not ready and not complete(program):
-        say(f"installing torch and ART into {folder} (once, some minutes)")
+        say(f"installing torch, ART and llama.cpp into {folder} (once, some minutes)")
         venv.create(folder, with_pip=True)
         wanted = ["install", "--quiet", "-r", str(HERE / "requirements.txt")]
         subprocess.run([program, "-m", "pip", *wanted], check=True, stdout=sys.stderr)
+        wanted = ["install", "--quiet", "--only-binary=:all:", "-r", str(HERE / LLAMA)]
+        subprocess.run([program, "-m", "pip", *wanted], stdout=sys.stderr)
     return str(program)
 
 
@@ -100,6 +105,16 @@ def peak_of(usage) -> float:
     return usage.ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
+def peak() -> float:
+    """This process's peak of memory in MB."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
 def output(command: list[str]) -> str:
     """What a program prints, or that it is not there."""
     try:
@@ -110,7 +125,7 @@ def output(command: list[str]) -> str:
 
 def machine(interpreter: str) -> str:
     """One line: processor, cores, instruction sets, versions, load at the start."""
-    names = ("torch", "adversarial-robustness-toolbox")
+    names = ("torch", "adversarial-robustness-toolbox", "xllamacpp")
     versions = output([interpreter, "-c", VERSIONS, *names]).splitlines()
     model, flags = processor()
     found = " ".join(name for name in INSTRUCTIONS if name in flags) or "instruction sets unknown"

@@ -74,7 +74,14 @@ def check_tokens(pairs: Pairs) -> str:
     same = min(b.report["agreement"] for _, b in pairs)
     if not same >= FEWEST_SAME:
         raise Unable(f"not comparable: {same:.1%} of the tokens are the same")
-    return f"{same:.1%} of the tokens are the same"
+    inside = [b.report["inside"] for _, b in pairs if "inside" in b.report]
+    note = f"; {median(inside):.0%} of the peer's time is in its library" if inside else ""
+    return f"{same:.1%} of the tokens are the same{note}"
+
+
+def per_text(row: Row, texts: int) -> str:
+    """What each of several texts gets of the two rates."""
+    return f"; a text gets {short(row.ours / texts)} and {short(row.peer / texts)}" * (texts > 1)
 
 
 def check_agreement(pairs: Pairs) -> str:

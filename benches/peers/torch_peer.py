@@ -9,7 +9,6 @@ import argparse
 import copy
 import json
 import os
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import torch_gpt
+from harness import peak
 from torch_models import build, load_arrays, load_work
 
 WARM_UP_STEPS = 10
@@ -141,16 +141,6 @@ def knockoff(work: dict, folder: Path, steps: int | None, seed: int) -> dict:
     import art_knockoff
 
     return art_knockoff.extract(work, folder, adamw, seed)
-
-
-def peak() -> float:
-    """This process's peak of memory in MB."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        line = next(line for line in lines if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def main() -> None:
