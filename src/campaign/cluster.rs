@@ -66,9 +66,9 @@ fn all_accounts(shards: &mut [Shard]) -> Vec<&mut Account> {
 }
 
 /// Places of linked accounts, cluster by cluster, lowest account first. An account alone is a cluster.
-fn link(
+pub(super) fn link<A: std::ops::Deref<Target = Account>>(
     rules: &Rules,
-    accounts: &[&mut Account],
+    accounts: &[A],
     active: &[usize],
     now: Tick,
 ) -> Result<Vec<Vec<usize>>> {

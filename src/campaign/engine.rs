@@ -110,7 +110,7 @@ impl<'a> Engine<'a> {
 
     /// Whether the end is reached.
     pub fn done(&self) -> bool {
-        u64::from(self.epoch) * self.rules.epoch_us >= self.rules.end
+        self.now() >= self.rules.end
     }
 
     /// Runs one epoch.
@@ -140,13 +140,21 @@ impl<'a> Engine<'a> {
         self.closings.sort_unstable_by_key(|c| Reverse(*c));
     }
 
-    /// All accounts, in order of their numbers.
-    pub fn accounts(&self) -> Vec<&Account> {
-        let mut all: Vec<&Account> = self
-            .shards
+    /// Virtual time of the next barrier, microseconds.
+    pub fn now(&self) -> u64 {
+        u64::from(self.epoch) * self.rules.epoch_us
+    }
+
+    /// All accounts, in no order that means anything.
+    pub(super) fn every_account(&self) -> impl Iterator<Item = &Account> {
+        self.shards
             .iter()
             .flat_map(|s| s.singles.iter().chain(s.groups.iter().flat_map(|g| &g.accounts)))
-            .collect();
+    }
+
+    /// All accounts, in order of their numbers.
+    pub fn accounts(&self) -> Vec<&Account> {
+        let mut all: Vec<&Account> = self.every_account().collect();
         all.sort_unstable_by_key(|a| a.id);
         all
     }

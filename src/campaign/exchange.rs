@@ -431,6 +431,7 @@ pub fn alarm(rules: &Rules, account: &mut Account, at: Tick, review_us: u64, des
     let closes = match response.action {
         Action::Ban => true,
         Action::StepUp => {
+            desk.days.of((at.0 / DAY) as usize, party).checks += 1;
             let pass = if honest { response.pass_benign } else { response.pass_attack };
             !super::draw::happens(check, pass)
         }

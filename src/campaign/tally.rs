@@ -87,6 +87,8 @@ pub struct Tally {
     pub reopened: u64,
     /// Accounts opened.
     pub opened: u64,
+    /// Step-up checks that its accounts were asked for.
+    pub checks: u64,
 }
 
 impl Tally {
@@ -128,6 +130,7 @@ impl Tally {
             (&mut self.closed, other.closed),
             (&mut self.reopened, other.reopened),
             (&mut self.opened, other.opened),
+            (&mut self.checks, other.checks),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;
@@ -180,7 +183,7 @@ impl Days {
         for t in &self.cells {
             let words = [t.wanted, t.answered, t.attack, t.useful, t.useful_tokens, t.perturbed];
             let money = [t.tokens_in, t.tokens_out, t.spend, t.throttled, t.hashes];
-            let accounts = [t.alarms, t.closed, t.reopened, t.opened];
+            let accounts = [t.alarms, t.closed, t.reopened, t.opened, t.checks];
             let all = words.iter().chain(&money).chain(&accounts).chain(&t.refused);
             for word in all.chain(&t.areas).chain(&t.waits) {
                 hasher.update(&word.to_le_bytes());

@@ -9,7 +9,7 @@ use super::put;
 
 /// Builds the report of one or more runs and prints its table.
 pub fn report(args: &Report, common: &Common) -> Result<u8> {
-    let mut records = Vec::new();
+    let mut records: Vec<retort::experiment::record::Record> = Vec::new();
     for run in &args.runs {
         records.extend(folder::read_records(run)?);
     }
@@ -36,7 +36,7 @@ pub fn status(args: &Status) -> Result<u8> {
     let cells = folder::read_manifest(&args.run)?;
     let done = cells
         .iter()
-        .filter(|c| args.run.join("cells").join(&c.id).join("record.json").exists())
+        .filter(|c| args.run.join("cells").join(c).join("record.json").exists())
         .count();
     let state = if done == cells.len() {
         "done"

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use serde_json::json;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use super::plan::Cell;
 use super::provenance;
-use super::record::Record;
 use crate::error::{Error, Result};
 
 /// Where a sweep lives.
@@ -44,23 +44,23 @@ impl RunFolder {
         &self.dir
     }
 
-    fn record_path(&self, cell: &Cell) -> PathBuf {
-        self.dir.join("cells").join(&cell.id).join("record.json")
+    fn record_path(&self, cell: &str) -> PathBuf {
+        self.dir.join("cells").join(cell).join("record.json")
     }
 
-    /// The record of a finished cell; none if it is missing or unreadable.
-    pub fn read(&self, cell: &Cell) -> Option<Record> {
+    /// The record of a finished cell, by its id; none if it is missing or unreadable.
+    pub fn read<R: DeserializeOwned>(&self, cell: &str) -> Option<R> {
         let text = std::fs::read(self.record_path(cell)).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
     /// Commits a record, and its wall time beside it.
-    pub fn write(&self, cell: &Cell, record: &Record, seconds: f64) -> Result<()> {
+    pub fn write<R: Serialize>(&self, cell: &str, record: &R, seconds: f64) -> Result<()> {
         let path = self.record_path(cell);
         let parent = path.parent().expect("a record has a folder");
         std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
         write_atomic(&path, &record_bytes(record)?)?;
-        self.append("provenance.jsonl", &json!({"cell": cell.id, "seconds": seconds}).to_string())
+        self.append("provenance.jsonl", &json!({"cell": cell, "seconds": seconds}).to_string())
     }
 
     /// Appends one line.
@@ -86,7 +86,7 @@ impl RunFolder {
 }
 
 /// The bytes of `record.json`.
-pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
+pub fn record_bytes<R: Serialize>(record: &R) -> Result<Vec<u8>> {
     let mut bytes =
         serde_json::to_vec_pretty(record).map_err(|e| Error::Internal(e.to_string()))?;
     bytes.push(b'\n');
@@ -94,7 +94,7 @@ pub fn record_bytes(record: &Record) -> Result<Vec<u8>> {
 }
 
 /// All records of a run folder, in manifest order.
-pub fn read_records(dir: &Path) -> Result<Vec<Record>> {
+pub fn read_records<R: DeserializeOwned>(dir: &Path) -> Result<Vec<R>> {
     let path = dir.join("manifest.jsonl");
     let served = dir.join("session.json").exists();
     let manifest = match std::fs::read_to_string(&path) {
@@ -103,8 +103,8 @@ pub fn read_records(dir: &Path) -> Result<Vec<Record>> {
     };
     let mut records = Vec::new();
     for (i, line) in manifest.lines().enumerate() {
-        let cell: Cell = parse_line(&path, i, line)?;
-        let file = dir.join("cells").join(&cell.id).join("record.json");
+        let cell = id_of(&path, i, line)?;
+        let file = dir.join("cells").join(&cell).join("record.json");
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let record = serde_json::from_slice(&bytes).map_err(|e| {
             Error::data(
@@ -121,7 +121,7 @@ pub fn read_records(dir: &Path) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-fn read_external(dir: &Path) -> Result<Vec<Record>> {
+fn read_external<R: DeserializeOwned>(dir: &Path) -> Result<Vec<R>> {
     let folder = dir.join("external");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
@@ -143,22 +143,20 @@ fn read_external(dir: &Path) -> Result<Vec<Record>> {
         .collect()
 }
 
-/// Cells of a run folder.
-pub fn read_manifest(dir: &Path) -> Result<Vec<Cell>> {
+/// Ids of the cells of a run folder.
+pub fn read_manifest(dir: &Path) -> Result<Vec<String>> {
     let path = dir.join("manifest.jsonl");
     let manifest = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-    manifest.lines().enumerate().map(|(i, line)| parse_line(&path, i, line)).collect()
+    manifest.lines().enumerate().map(|(i, line)| id_of(&path, i, line)).collect()
 }
 
-fn parse_line(path: &Path, i: usize, line: &str) -> Result<Cell> {
-    let bad = |e: serde_json::Error| {
-        Error::data(path, format!("line {}", i + 1), e.to_string(), "one cell as a JSON object")
-    };
-    let mut value: serde_json::Value = serde_json::from_str(line).map_err(bad)?;
-    if let Some(map) = value.as_object_mut() {
-        map.remove("index");
-    }
-    serde_json::from_value(value).map_err(bad)
+fn id_of(path: &Path, i: usize, line: &str) -> Result<String> {
+    let cell: Option<Value> = serde_json::from_str(line).ok();
+    let id = cell.as_ref().and_then(|cell| cell.get("id")).and_then(Value::as_str);
+    id.map(str::to_string).ok_or_else(|| {
+        let expected = "one cell as a JSON object with an `id`";
+        Error::data(path, format!("line {}", i + 1), line, expected)
+    })
 }
 
 /// Write to a temporary name, flush to disk, rename.

@@ -4,6 +4,7 @@
 //! Data flow: [`config`] text -> [`spec`] -> [`plan`] cells -> [`world`] (data, teacher, truth per
 //! seed) -> [`run`] (open a gateway, `session`, learn, `measure`) -> [`record`] -> [`folder`].
 
+pub mod campaign;
 pub mod config;
 pub mod external;
 pub mod folder;

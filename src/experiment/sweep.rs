@@ -93,14 +93,7 @@ impl<'a> Grounds<'a> {
         let variant = &self.plan.variants[cell.variant];
         let data = &self.data[cell.variant];
         let work = || run::run(cell, &variant.label, &variant.spec, data, self.of(cell)?, self.rim);
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("a panic without a message");
-            Err(Error::Internal(format!("cell {} panicked: {text}", cell.id)))
-        })
+        caught(&cell.id, work)
     }
 }
 
@@ -115,7 +108,7 @@ pub fn run_all(
 ) -> Result<Finished> {
     let mut records: BTreeMap<usize, Record> = BTreeMap::new();
     for (i, cell) in plan.cells.iter().enumerate() {
-        if let Some(record) = folder.read(cell) {
+        if let Some(record) = folder.read(&cell.id) {
             records.insert(i, record);
         }
     }
@@ -155,9 +148,38 @@ fn work(
     records: &mut BTreeMap<usize, Record>,
     failed: &mut BTreeMap<usize, String>,
 ) -> Result<()> {
+    let compute = |i: usize| {
+        let cell = &plan.cells[i];
+        let started = provenance::now();
+        let record = grounds.compute(cell)?;
+        folder.write(&cell.id, &record, provenance::seconds_since(started))?;
+        Ok(record)
+    };
+    in_parallel(queue, jobs, &compute, |i, result| {
+        let cell = &plan.cells[i];
+        match result {
+            Ok(record) => {
+                watch.cell(cell, Some(&record), None);
+                records.insert(i, record);
+            }
+            Err(text) => {
+                watch.cell(cell, None, Some(&text));
+                failed.insert(i, text);
+            }
+        }
+    })
+}
+
+/// Computes every item of a queue on worker threads and hands each end, in whatever order, to `done`.
+pub fn in_parallel<R: Send>(
+    queue: &[usize],
+    jobs: &Jobs<'_>,
+    compute: &(impl Fn(usize) -> Result<R> + Sync),
+    mut done: impl FnMut(usize, std::result::Result<R, String>),
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let abort = AtomicBool::new(false);
-    let (send, receive) = mpsc::channel::<(usize, Result<Record>)>();
+    let (send, receive) = mpsc::channel::<(usize, Result<R>)>();
     std::thread::scope(|scope| {
         for _ in 0..jobs.count.clamp(1, queue.len().max(1)) {
             let send = send.clone();
@@ -165,13 +187,7 @@ fn work(
             scope.spawn(move || {
                 while !abort.load(Ordering::SeqCst) && !jobs.stop.load(Ordering::SeqCst) {
                     let Some(&i) = queue.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
-                    let cell = &plan.cells[i];
-                    let started = provenance::now();
-                    let result = grounds.compute(cell).and_then(|record| {
-                        folder.write(cell, &record, provenance::seconds_since(started))?;
-                        Ok(record)
-                    });
-                    if send.send((i, result)).is_err() {
+                    if send.send((i, compute(i))).is_err() {
                         break;
                     }
                 }
@@ -179,21 +195,17 @@ fn work(
         }
         drop(send);
         for (i, result) in receive {
-            let cell = &plan.cells[i];
             match result {
-                Ok(record) => {
-                    watch.cell(cell, Some(&record), None);
-                    records.insert(i, record);
-                }
+                Ok(record) => done(i, Ok(record)),
                 // Wrong input is wrong for every cell: stop at once, nothing to retry.
                 Err(error) if error.exit_code() == 2 => {
                     abort.store(true, Ordering::SeqCst);
                     return Err(error);
                 }
+                // A cell in flight that was asked to stop is not a failure: it is missing.
+                Err(Error::Interrupted) => {}
                 Err(error) => {
-                    let text = error.to_string();
-                    watch.cell(cell, None, Some(&text));
-                    failed.insert(i, text);
+                    done(i, Err(error.to_string()));
                     if jobs.fail_fast {
                         abort.store(true, Ordering::SeqCst);
                     }
@@ -201,6 +213,18 @@ fn work(
             }
         }
         Ok(())
+    })
+}
+
+/// Runs `work` with panics caught.
+pub fn caught<R>(cell: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("a panic without a message");
+        Err(Error::Internal(format!("cell {cell} panicked: {text}")))
     })
 }
 

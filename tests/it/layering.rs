@@ -20,10 +20,13 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         (
             "experiment",
-            &["data", "model", "ledger", "oracle", "defense", "student", "metric", "gateway"][..],
+            &[
+                "campaign", "data", "model", "ledger", "oracle", "defense", "student", "metric",
+                "gateway",
+            ][..],
         ),
         ("serve", &["gateway", "oracle", "ledger"][..]),
-        ("report", &["experiment::record", "metric"][..]),
+        ("report", &["experiment::record", "experiment::campaign::record", "metric"][..]),
     ])
 }
 

@@ -1,0 +1,141 @@
+//! Runs the cells of a campaign into a folder; what is there is skipped.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use super::plan::{Cell, Plan};
+use super::record::{ActorLearnt, CampaignRecord, Outcome, Part, VERSION};
+use crate::campaign::learn::{Leak, School};
+use crate::campaign::outcome::simulate;
+use crate::campaign::spec::{ArmSpec, Scenario};
+use crate::error::{Error, Result};
+use crate::experiment::folder::RunFolder;
+use crate::experiment::provenance;
+use crate::experiment::sweep::{Jobs, caught, in_parallel};
+
+/// What a run ended with.
+pub struct Computed {
+    /// Records of finished cells, in plan order.
+    pub records: Vec<CampaignRecord>,
+    /// Cells that failed, with their message.
+    pub failed: Vec<(Cell, String)>,
+    /// Cells computed now.
+    pub computed: usize,
+    /// Cells that were there before.
+    pub skipped: usize,
+}
+
+/// Runs what is missing of `plan` into `folder`. `told` hears of each cell that ends: its number among all,
+/// and the message of a failure.
+pub fn run_all(
+    plan: &Plan,
+    folder: &RunFolder,
+    jobs: &Jobs<'_>,
+    mut told: impl FnMut(usize, &Cell, Option<&str>),
+) -> Result<Computed> {
+    let mut records: BTreeMap<usize, CampaignRecord> = BTreeMap::new();
+    for (i, cell) in plan.cells.iter().enumerate() {
+        records.extend(folder.read(&cell.id).map(|record| (i, record)));
+    }
+    let skipped = records.len();
+    let mut failed = BTreeMap::new();
+    for part in [Part::Simulation, Part::Learning] {
+        let of_part = |i: &usize| plan.cells[*i].part == part && !records.contains_key(i);
+        let queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
+        // Fewer cells than cores: each simulation may use several.
+        let threads = (jobs.count / queue.len().max(1)).max(1);
+        let compute = |i: usize| {
+            let cell = &plan.cells[i];
+            let started = provenance::now();
+            let record = caught(&cell.id, || compute(plan, cell, folder, threads, jobs))?;
+            folder.write(&cell.id, &record, provenance::seconds_since(started))?;
+            Ok(record)
+        };
+        in_parallel(&queue, jobs, &compute, |i, result| match result {
+            Ok(record) => {
+                records.insert(i, record);
+                told(records.len() + failed.len(), &plan.cells[i], None);
+            }
+            Err(text) => {
+                told(records.len() + failed.len(), &plan.cells[i], Some(&text));
+                failed.insert(i, text);
+            }
+        })?;
+    }
+    if jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len() {
+        return Err(Error::Interrupted);
+    }
+    let computed = records.len() - skipped;
+    let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
+    Ok(Computed { records: records.into_values().collect(), failed, computed, skipped })
+}
+
+/// The record of a cell. Between epochs it looks whether it is asked to stop.
+fn compute(
+    plan: &Plan,
+    cell: &Cell,
+    folder: &RunFolder,
+    threads: usize,
+    jobs: &Jobs<'_>,
+) -> Result<CampaignRecord> {
+    let variant = &plan.variants[cell.variant];
+    let scenario = &variant.scenario;
+    let go_on = || match jobs.stop.load(Ordering::SeqCst) {
+        true => Err(Error::Interrupted),
+        false => Ok(()),
+    };
+    let (outcome, learnt) = match &cell.from {
+        None => {
+            let arm = arm(scenario, &cell.arm)?;
+            (Some(simulate(scenario, &arm, cell.replicate, threads, go_on)?), Vec::new())
+        }
+        Some(from) => {
+            let simulation: CampaignRecord = folder.read(from).ok_or_else(|| {
+                Error::Internal(format!(
+                    "the simulation {from} that cell {} learns from failed",
+                    cell.id
+                ))
+            })?;
+            let outcome = simulation.outcome.as_ref();
+            let outcome =
+                outcome.ok_or_else(|| Error::Internal("a simulation without an outcome".into()))?;
+            (None, learn(scenario, cell.replicate, outcome, threads)?)
+        }
+    };
+    Ok(CampaignRecord {
+        version: VERSION,
+        name: scenario.scenario.name.clone(),
+        variant: variant.label.clone(),
+        cell: cell.id.clone(),
+        arm: cell.arm.clone(),
+        replicate: cell.replicate,
+        part: cell.part,
+        outcome,
+        learnt,
+    })
+}
+
+fn arm(scenario: &Scenario, name: &str) -> Result<ArmSpec> {
+    let found = scenario.arms().into_iter().find(|arm| arm.name == name);
+    found.ok_or_else(|| Error::Internal(format!("no arm is called {name}")))
+}
+
+/// Students of every actor, on what had leaked to it by each day.
+fn learn(
+    scenario: &Scenario,
+    replicate: u32,
+    outcome: &Outcome,
+    threads: usize,
+) -> Result<Vec<ActorLearnt>> {
+    let school = School::new(scenario, replicate, threads)?;
+    let each = outcome.actors.iter().enumerate().map(|(i, party)| {
+        let leaks: Vec<Leak> = party
+            .points
+            .iter()
+            .map(|p| Leak { day: p.day, areas: p.sums.areas.clone(), tokens: p.sums.useful_tokens })
+            .collect();
+        let rows = school.learn(i, &leaks)?;
+        Ok(ActorLearnt { actor: party.name.clone(), points: party.points.clone(), rows })
+    });
+    each.collect()
+}
