@@ -6,6 +6,7 @@ use retort::experiment::record::Role;
 use retort::experiment::spec::{Spec, TeacherKind};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs};
+use super::campaign;
 use super::estimate::{self, Work};
 use super::load::{self, Loaded};
 use super::put;
@@ -13,7 +14,11 @@ use super::run::job_count;
 
 /// Checks a config; prints the resolved one on request.
 pub fn check(args: &Check, common: &Common) -> Result<u8> {
-    let loaded = load::load(&args.config, common)?;
+    let source = load::source(&args.config)?;
+    if campaign::is(&source) {
+        return campaign::check(args, source);
+    }
+    let loaded = load::from_source(source, common)?;
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
@@ -51,7 +56,11 @@ pub fn check(args: &Check, common: &Common) -> Result<u8> {
 
 /// Lists cells with the training work they stand for.
 pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
-    let loaded = load::load(&args.config, common)?;
+    let source = load::source(&args.config)?;
+    if campaign::is(&source) {
+        return campaign::plan(args, source);
+    }
+    let loaded = load::from_source(source, common)?;
     let plan = &loaded.plan;
     match args.format {
         Format::Json => put(&plan.manifest()),

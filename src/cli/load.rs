@@ -33,16 +33,34 @@ pub struct Loaded {
 
 /// Reads, overrides, checks and plans.
 pub fn load(args: &Config, common: &Common) -> Result<Loaded> {
-    let text = std::fs::read_to_string(&args.config).map_err(Error::io(&args.config))?;
-    let source = read(&args.config.display().to_string(), &text, &args.overrides, args.multirun)?;
-    from_source(source, common)
+    from_source(source(args)?, common)
 }
 
-/// The experiment of a run folder, from its own `sweep.toml`.
-pub fn from_run(run: &Path, common: &Common) -> Result<Loaded> {
+/// A config file under its overrides.
+pub fn source(args: &Config) -> Result<Source> {
+    let text = std::fs::read_to_string(&args.config).map_err(Error::io(&args.config))?;
+    read(&args.config.display().to_string(), &text, &args.overrides, args.multirun)
+}
+
+/// The config that a run folder keeps.
+pub fn source_of_run(run: &Path) -> Result<Source> {
     let path = run.join("sweep.toml");
     let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-    from_source(Source::read(&path.display().to_string(), &text)?, common)
+    Source::read(&path.display().to_string(), &text)
+}
+
+/// Points of a config's sweep: their label and the config there.
+pub fn points(source: &Source) -> Result<Vec<(String, Source)>> {
+    let each = config::product(&source.sweep()?)?.into_iter().map(|point| {
+        let mut at = source.clone();
+        let mut label = Vec::new();
+        for (key, value) in &point {
+            at.apply_swept(key, value)?;
+            label.push(format!("{key}={}", value.to_string().trim_matches('"')));
+        }
+        Ok((label.join(", "), at))
+    });
+    each.collect()
 }
 
 fn read(file: &str, text: &str, overrides: &[String], multirun: bool) -> Result<Source> {
@@ -81,20 +99,15 @@ fn swept(item: &str) -> Result<(String, Vec<String>)> {
     Ok((key, values))
 }
 
-fn from_source(source: Source, common: &Common) -> Result<Loaded> {
+/// Checks and plans the experiment of a config.
+pub fn from_source(source: Source, common: &Common) -> Result<Loaded> {
     let base: Spec = source.parse()?;
     let mut variants = Vec::new();
-    for point in config::product(&source.sweep()?)? {
-        let mut at = source.clone();
-        let mut label = Vec::new();
-        for (key, value) in &point {
-            at.apply_swept(key, value)?;
-            label.push(format!("{key}={}", value.to_string().trim_matches('"')));
-        }
+    for (label, at) in points(&source)? {
         let mut spec: Spec = at.parse()?;
         spec.sweep.clear();
         spec.validate().map_err(|e| at.locate(e))?;
-        variants.push((Variant { label: label.join(", "), spec }, at));
+        variants.push((Variant { label, spec }, at));
     }
     let mut warnings = Vec::new();
     let rim = rim(&base, common, &mut warnings)?;

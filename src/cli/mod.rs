@@ -1,6 +1,7 @@
 //! The command line: the only place that prints. stdout is data, stderr is progress.
 
 mod args;
+mod campaign;
 mod check;
 mod data;
 mod estimate;

@@ -46,6 +46,25 @@ impl Progress {
         }
     }
 
+    /// A cell ended, the `done`th of all, with the message of its failure.
+    pub fn ended(&self, done: usize, what: &str, failure: Option<&str>, result: &str) {
+        if let Some(failure) = failure {
+            self.line(&format!("FAILED {what}: {failure}"));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+            bar.set_message(what.to_string());
+            return;
+        }
+        let total = self.total.load(Ordering::Relaxed);
+        let Ok(mut last) = self.last.lock() else { return };
+        if !self.quiet && (since(*last) >= EVERY || done == total) {
+            *last = started();
+            let seconds = since(self.started).as_secs_f64();
+            eprintln!("[{seconds:>4.0} s] {done}/{total} cells; last {what}{result}");
+        }
+    }
+
     /// Takes the bar away.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
@@ -81,27 +100,10 @@ impl Watch for Progress {
 
     fn cell(&self, cell: &Cell, record: Option<&Record>, error: Option<&str>) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        let what = describe(cell);
-        if let Some(error) = error {
-            self.line(&format!("FAILED {} {what}: {error}", cell.id));
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(done as u64);
-            bar.set_message(what);
-            return;
-        }
-        let total = self.total.load(Ordering::Relaxed);
-        let Ok(mut last) = self.last.lock() else { return };
-        if !self.quiet && (since(*last) >= EVERY || done == total) {
-            *last = started();
-            let agreement =
-                record.and_then(|r| r.get("agreement")).map(|a| format!(", agreement {a:.3}"));
-            eprintln!(
-                "[{:>4.0} s] {done}/{total} cells; last {what}{}",
-                since(self.started).as_secs_f64(),
-                agreement.unwrap_or_default()
-            );
-        }
+        let agreement = record.and_then(|r| r.get("agreement"));
+        let agreement = agreement.map(|a| format!(", agreement {a:.3}")).unwrap_or_default();
+        let error = error.map(|e| format!("cell {}: {e}", cell.id));
+        self.ended(done, &describe(cell), error.as_deref(), &agreement);
     }
 
     fn note(&self, text: &str) {

@@ -1,14 +1,21 @@
 //! `retort report` and `retort status`.
 
+use std::collections::BTreeMap;
+
 use retort::experiment::folder;
 use retort::experiment::provenance;
 use retort::{Result, report};
 
 use super::args::{Common, Report, Status};
-use super::put;
+use super::{campaign, load, put};
 
 /// Builds the report of one or more runs and prints its table.
 pub fn report(args: &Report, common: &Common) -> Result<u8> {
+    if let Ok(source) = load::source_of_run(&args.runs[0])
+        && campaign::is(&source)
+    {
+        return campaign::report(args, source, common);
+    }
     let mut records: Vec<retort::experiment::record::Record> = Vec::new();
     for run in &args.runs {
         records.extend(folder::read_records(run)?);
@@ -16,19 +23,25 @@ pub fn report(args: &Report, common: &Common) -> Result<u8> {
     let name = records.first().map(|r| r.name.clone()).unwrap_or_default();
     let runs: Vec<String> = args.runs.iter().map(|r| r.display().to_string()).collect();
     let pages = report::build(&records, &name, &format!("retort report {}", runs.join(" ")))?;
+    write(args, common, &pages.files)?;
+    put(&pages.table(args.format.into()));
+    Ok(0)
+}
+
+/// Writes the files of a report where they are asked for.
+pub fn write(args: &Report, common: &Common, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
-    for (name, bytes) in &pages.files {
+    for (name, bytes) in files {
         let path = out.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(retort::Error::io(parent))?;
         }
         folder::write_atomic(&path, bytes)?;
     }
-    put(&pages.table(args.format.into()));
     if !common.quiet {
         eprintln!("report {}", out.join("report.html").display());
     }
-    Ok(0)
+    Ok(())
 }
 
 /// Says how far a run is.

@@ -10,19 +10,23 @@ use retort::report;
 use retort::{Error, Result};
 
 use super::args::{Common, Run, Verify};
-use super::load::{self, Loaded};
 use super::progress::Progress;
+use super::{campaign, load};
 use super::{put, signal};
 use retort::experiment::sweep::Watch as _;
 
 /// Runs or resumes a sweep, writes its tables and report, prints the table.
 pub fn run(args: &Run, common: &Common) -> Result<u8> {
-    let mut loaded = load::load(&args.config, common)?;
+    let source = load::source(&args.config)?;
+    if campaign::is(&source) {
+        return campaign::run(args, source, common);
+    }
+    let mut loaded = load::from_source(source, common)?;
     let progress = Progress::new(common.quiet);
     for warning in &loaded.warnings {
         progress.note(&format!("warning: {warning}"));
     }
-    let dir = run_dir(args, &loaded)?;
+    let dir = run_dir(args, &loaded.name, &loaded.plan.manifest());
     let folder = RunFolder::open(&dir, &loaded.resolved, &loaded.plan.manifest())?;
     progress.note(&format!("run folder {}", dir.display()));
     let stop = signal::stop_flag()?;
@@ -61,22 +65,13 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
 
 /// Recomputes cells of a run and compares their bytes.
 pub fn verify(args: &Verify, common: &Common) -> Result<u8> {
-    let loaded = load::from_run(&args.run, common)?;
-    let manifest = args.run.join("manifest.jsonl");
-    let there = std::fs::read_to_string(&manifest).map_err(Error::io(&manifest))?;
-    if there != loaded.plan.manifest() {
-        put(
-            "the run was made by another build or from other data: its cells cannot be compared with this build's",
-        );
-        return Ok(5);
+    let source = load::source_of_run(&args.run)?;
+    if campaign::is(&source) {
+        return campaign::verify(args, source);
     }
-    if let Some(class) = folder_class(&args.run)
-        && class != provenance::machine_class()
-    {
-        put(&format!(
-            "made on machine class {class}, this is {}: byte equality is not promised",
-            provenance::machine_class()
-        ));
+    let loaded = load::from_source(source, common)?;
+    if !comparable(&args.run, &loaded.plan.manifest())? {
+        return Ok(5);
     }
     let grounds = Grounds::new(&loaded.plan, &loaded.data, &loaded.rim);
     let mut different = 0;
@@ -96,22 +91,43 @@ pub fn verify(args: &Verify, common: &Common) -> Result<u8> {
     Ok(if different == 0 { 0 } else { 5 })
 }
 
+/// Whether cells of a run can be compared with this build's; says so if not, or if bytes may differ.
+pub fn comparable(run: &std::path::Path, manifest: &str) -> Result<bool> {
+    let path = run.join("manifest.jsonl");
+    let there = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+    if there != manifest {
+        put(
+            "the run was made by another build or from other data: its cells cannot be compared with this build's",
+        );
+        return Ok(false);
+    }
+    if let Some(class) = folder_class(run)
+        && class != provenance::machine_class()
+    {
+        put(&format!(
+            "made on machine class {class}, this is {}: byte equality is not promised",
+            provenance::machine_class()
+        ));
+    }
+    Ok(true)
+}
+
 fn folder_class(run: &std::path::Path) -> Option<String> {
     let text = std::fs::read_to_string(run.join("provenance.jsonl")).ok()?;
     let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
     Some(first.get("machine")?.as_str()?.to_string())
 }
 
-fn run_dir(args: &Run, loaded: &Loaded) -> Result<PathBuf> {
+/// Where a run goes: the folder asked for, the newest unfinished one of this manifest, or a new one.
+pub fn run_dir(args: &Run, name: &str, manifest: &str) -> PathBuf {
     if let Some(dir) = &args.out {
-        return Ok(dir.clone());
+        return dir.clone();
     }
-    let root = PathBuf::from("runs").join(&loaded.name);
-    let manifest = loaded.plan.manifest();
+    let root = PathBuf::from("runs").join(name);
     if !args.new
-        && let Some(dir) = sweep::unfinished(&root, &manifest)
+        && let Some(dir) = sweep::unfinished(&root, manifest)
     {
-        return Ok(dir);
+        return dir;
     }
     let (day, time) = provenance::stamp();
     let dir = root.join(day).join(time);
@@ -124,7 +140,7 @@ fn run_dir(args: &Run, loaded: &Loaded) -> Result<PathBuf> {
             dir.file_name().unwrap_or_default().to_string_lossy()
         ));
     }
-    Ok(free)
+    free
 }
 
 /// Cells at a time: what was asked, or one a core.
@@ -136,7 +152,8 @@ pub fn job_count(asked: usize) -> usize {
     }
 }
 
-fn shown_command(args: &Run) -> String {
+/// The command as it can be typed again.
+pub fn shown_command(args: &Run) -> String {
     let mut words = vec!["retort run".to_string()];
     if args.config.multirun {
         words.push("-m".into());

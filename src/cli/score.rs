@@ -23,7 +23,7 @@ pub fn score(args: &Score, common: &Common) -> Result<u8> {
             "the ledger that `retort serve` writes when it stops",
         )
     })?;
-    let loaded = load::from_run(&args.run, common)?;
+    let loaded = load::from_source(load::source_of_run(&args.run)?, common)?;
     let spec = &loaded.plan.variants[0].spec;
     let key = plan::teacher_key(spec, &loaded.data[0].hash, session.seed);
     let ground = Ground::lay(spec, &loaded.data[0], session.seed, &key, &loaded.rim)?;

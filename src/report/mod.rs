@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod build;
+pub mod campaign;
 mod details;
 mod efficiency;
 mod family;

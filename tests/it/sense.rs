@@ -31,7 +31,8 @@ fn the_quickstart_makes_sense() {
     let config = root().join("configs/quickstart.toml").to_string_lossy().into_owned();
     let run = sandbox.retort(&["run", &config, "budget.queries=[400]", "--out", "r", "-q"]);
     assert!(run.status.success(), "{}", text(&run.stderr));
-    let records: Vec<Record> = retort::experiment::folder::read_records(&sandbox.path("r")).expect("records");
+    let records: Vec<Record> =
+        retort::experiment::folder::read_records(&sandbox.path("r")).expect("records");
 
     let teachers: Vec<&Record> = records.iter().filter(|r| r.role == Role::Teacher).collect();
     assert_eq!(teachers.len(), 5);

@@ -39,6 +39,10 @@ pub fn run_all(
     }
     let skipped = records.len();
     let mut failed = BTreeMap::new();
+    let go_on = || match jobs.stop.load(Ordering::SeqCst) {
+        true => Err(Error::Interrupted),
+        false => Ok(()),
+    };
     for part in [Part::Simulation, Part::Learning] {
         let of_part = |i: &usize| plan.cells[*i].part == part && !records.contains_key(i);
         let queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
@@ -47,7 +51,7 @@ pub fn run_all(
         let compute = |i: usize| {
             let cell = &plan.cells[i];
             let started = provenance::now();
-            let record = caught(&cell.id, || compute(plan, cell, folder, threads, jobs))?;
+            let record = caught(&cell.id, || compute(plan, cell, folder, threads, &go_on))?;
             folder.write(&cell.id, &record, provenance::seconds_since(started))?;
             Ok(record)
         };
@@ -70,20 +74,16 @@ pub fn run_all(
     Ok(Computed { records: records.into_values().collect(), failed, computed, skipped })
 }
 
-/// The record of a cell. Between epochs it looks whether it is asked to stop.
-fn compute(
+/// The record of a cell. Between epochs it asks whether to go on.
+pub fn compute(
     plan: &Plan,
     cell: &Cell,
     folder: &RunFolder,
     threads: usize,
-    jobs: &Jobs<'_>,
+    go_on: &(impl Fn() -> Result<()> + Sync),
 ) -> Result<CampaignRecord> {
     let variant = &plan.variants[cell.variant];
     let scenario = &variant.scenario;
-    let go_on = || match jobs.stop.load(Ordering::SeqCst) {
-        true => Err(Error::Interrupted),
-        false => Ok(()),
-    };
     let (outcome, learnt) = match &cell.from {
         None => {
             let arm = arm(scenario, &cell.arm)?;

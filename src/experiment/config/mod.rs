@@ -8,6 +8,7 @@
 //! The reader is generic over the spec: it names no dataset, model, defense or student.
 
 mod de;
+mod evidence;
 mod grid;
 mod hint;
 mod locate;
@@ -26,6 +27,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use evidence::{Setting, annotated, settings};
 pub use grid::{expand, is_sweep, product};
 pub use output::{leaves, resolved, schema};
 
@@ -56,6 +58,11 @@ impl Source {
         source.root = Node::from_table(document.as_table(), tree::Place::default());
         source.flatten_sweep();
         Ok(source)
+    }
+
+    /// Whether the file has this top-level key.
+    pub fn has(&self, key: &str) -> bool {
+        self.root.get(&[path::Seg::Key(key.to_string())]).is_some()
     }
 
     /// Checks everything against the schema of `T`, then builds a `T`.

@@ -1,0 +1,186 @@
+//! Campaigns on the command line: the same commands over a scenario file.
+
+use retort::campaign::spec::Scenario;
+use retort::experiment::campaign::record::{Assumption, CampaignRecord, Part};
+use retort::experiment::campaign::{Cell, Plan, Variant, compute, run_all};
+use retort::experiment::config::{self, Source};
+use retort::experiment::folder::{self, RunFolder, record_bytes};
+use retort::experiment::sweep::{Jobs, Watch as _};
+use retort::{Result, report};
+
+use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
+use super::progress::Progress;
+use super::run::{comparable, job_count, run_dir, shown_command};
+use super::{load, put, signal};
+
+/// Whether a config is a scenario.
+pub fn is(source: &Source) -> bool {
+    source.has("scenario")
+}
+
+/// A checked scenario with its cells.
+struct Loaded {
+    base: Scenario,
+    plan: Plan,
+}
+
+fn load(source: &Source) -> Result<Loaded> {
+    let base: Scenario = source.parse()?;
+    let mut variants = Vec::new();
+    for (label, at) in load::points(source)? {
+        let mut scenario: Scenario = at.parse()?;
+        scenario.sweep.clear();
+        scenario.validate().map_err(|e| at.locate(e))?;
+        variants.push(Variant { label, scenario });
+    }
+    let plan = Plan::of(variants).map_err(|e| source.locate(e))?;
+    Ok(Loaded { base, plan })
+}
+
+/// Runs or resumes a campaign, writes its report, prints its tables.
+pub fn run(args: &Run, source: Source, common: &Common) -> Result<u8> {
+    let Loaded { base, plan } = load(&source)?;
+    let progress = Progress::new(common.quiet);
+    let dir = run_dir(args, &base.scenario.name, &plan.manifest());
+    let folder = RunFolder::open(&dir, &config::resolved(&base), &plan.manifest())?;
+    progress.note(&format!("run folder {}", dir.display()));
+    let stop = signal::stop_flag()?;
+    let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
+    let there = plan.cells.iter().filter(|c| folder.read::<CampaignRecord>(&c.id).is_some());
+    progress.begin(plan.cells.len(), there.count());
+    let finished = run_all(&plan, &folder, &jobs, |done, cell, failure| {
+        progress.ended(done, &describe(cell), failure, "");
+    });
+    progress.end();
+    let finished = finished?;
+    progress.note(&format!(
+        "{} cells computed, {} skipped, {} failed",
+        finished.computed,
+        finished.skipped,
+        finished.failed.len()
+    ));
+    let name = &base.scenario.name;
+    let command = shown_command(args);
+    let pages = report::campaign::build(&finished.records, name, &command, &assumptions(&base))?;
+    for (name, bytes) in &pages.files {
+        folder.put(name, bytes)?;
+    }
+    put(&pages.table(args.format.into()));
+    progress.note(&format!("report {}", dir.join("report.html").display()));
+    for (cell, text) in &finished.failed {
+        eprintln!("failed: {} {}: {text}", cell.id, describe(cell));
+    }
+    Ok(if finished.failed.is_empty() { 0 } else { 3 })
+}
+
+/// Recomputes cells of a run and compares their bytes.
+pub fn verify(args: &Verify, source: Source) -> Result<u8> {
+    let Loaded { plan, .. } = load(&source)?;
+    if !comparable(&args.run, &plan.manifest())? {
+        return Ok(5);
+    }
+    let folder = RunFolder::open(&args.run, "", &plan.manifest())?;
+    let n = plan.cells.len();
+    let asked = args.cells.clamp(1, n.max(1));
+    let mut different = 0;
+    for cell in (0..asked).map(|i| &plan.cells[i * n / asked]) {
+        let path = args.run.join("cells").join(&cell.id).join("record.json");
+        let state = match std::fs::read(&path) {
+            Err(_) => "missing",
+            Ok(stored) => {
+                let again = compute(&plan, cell, &folder, job_count(0), &|| Ok(()))?;
+                if record_bytes(&again)? == stored { "equal" } else { "DIFFERENT" }
+            }
+        };
+        different += usize::from(state != "equal");
+        put(&format!("{} {state}", cell.id));
+    }
+    put(&format!("{} of {asked} cells equal", asked - different));
+    Ok(if different == 0 { 0 } else { 5 })
+}
+
+/// Builds the report of runs of one scenario.
+pub fn report(args: &Report, source: Source, common: &Common) -> Result<u8> {
+    let base: Scenario = source.parse()?;
+    let mut records: Vec<CampaignRecord> = Vec::new();
+    for run in &args.runs {
+        records.extend(folder::read_records(run)?);
+    }
+    let runs: Vec<String> = args.runs.iter().map(|r| r.display().to_string()).collect();
+    let command = format!("retort report {}", runs.join(" "));
+    let name = &base.scenario.name;
+    let pages = report::campaign::build(&records, name, &command, &assumptions(&base))?;
+    super::report::write(args, common, &pages.files)?;
+    put(&pages.table(args.format.into()));
+    Ok(0)
+}
+
+/// Checks a scenario; prints the resolved one, each default with its evidence, on request.
+pub fn check(args: &Check, source: Source) -> Result<u8> {
+    let Loaded { base, plan } = load(&source)?;
+    if args.resolved {
+        put(&config::annotated(&base));
+        return Ok(0);
+    }
+    let scenario = &base.scenario;
+    put(&format!(
+        "{}: {} days, {} replicates, {} cells, {} variant(s)",
+        scenario.name,
+        scenario.days,
+        scenario.replicates,
+        plan.cells.len(),
+        plan.variants.len()
+    ));
+    put(&format!("  {} honest accounts", base.benign.accounts));
+    for a in &base.actor {
+        put(&format!("  actor {}: {} exchanges by {} accounts", a.name, a.exchanges, a.accounts));
+    }
+    for arm in base.arms() {
+        let limits = if arm.limits { "limits" } else { "no limits" };
+        put(&format!("  arm {}: {limits}, detectors [{}]", arm.name, arm.detectors.join(", ")));
+    }
+    Ok(0)
+}
+
+/// Lists cells.
+pub fn plan(args: &PlanArgs, source: Source) -> Result<u8> {
+    let Loaded { base, plan } = load(&source)?;
+    match args.format {
+        Format::Json => put(&plan.manifest()),
+        Format::Csv => {
+            put("index,cell,variant,part,arm,replicate");
+            for (i, c) in plan.cells.iter().enumerate() {
+                let part = if c.part == Part::Simulation { "simulation" } else { "learning" };
+                put(&format!("{i},{},{},{part},{},{}", c.id, c.variant, c.arm, c.replicate));
+            }
+        }
+        Format::Md => {
+            let simulations = plan.cells.iter().filter(|c| c.part == Part::Simulation).count();
+            let exchanges: u64 = base.actor.iter().map(|a| a.exchanges).sum();
+            put(&format!(
+                "{simulations} simulations of {} honest accounts, {} accounts of actors and {exchanges} exchanges; \
+                 students in {} cells.",
+                base.benign.accounts,
+                base.actor.iter().map(|a| a.accounts).sum::<u32>(),
+                plan.cells.len() - simulations
+            ));
+        }
+    }
+    Ok(0)
+}
+
+/// Every setting with its evidence.
+fn assumptions(base: &Scenario) -> Vec<Assumption> {
+    let each = config::settings(base).into_iter().map(|(key, s)| Assumption {
+        key,
+        value: s.value,
+        evidence: s.evidence,
+        usual: s.usual,
+    });
+    each.collect()
+}
+
+fn describe(cell: &Cell) -> String {
+    let part = if cell.part == Part::Simulation { "simulation" } else { "students" };
+    format!("{part} of {}, replicate {}", cell.arm, cell.replicate)
+}
