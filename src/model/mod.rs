@@ -1,6 +1,8 @@
 #![doc = include_str!("README.md")]
 
 mod arch;
+#[doc(hidden)]
+pub mod bench;
 mod cache;
 mod cpu;
 mod device;
