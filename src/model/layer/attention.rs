@@ -287,9 +287,14 @@ impl Attention {
         place: usize,
         memory: &mut Memory<T>,
         y: &mut [T],
+        room: &mut Room<T>,
     ) {
-        let (d, t) = (self.head_width(), self.positions);
+        let (d, t) = (self.head_width(), self.positions.next_multiple_of(LANES));
         let scale = self.scale();
+        let row = sized(&mut room.a, d);
+        // Whole vectors: what lies ahead weighs nothing.
+        let weights = sized(&mut room.b, t);
+        let weights = &mut weights[..(place + 1).next_multiple_of(LANES)];
         vectors(
             #[inline(always)]
             || {
@@ -297,22 +302,21 @@ impl Attention {
                     let part = |i: usize| &x[i * self.width + h * d..][..d];
                     let keys = &mut memory.keys[h * d * t..(h + 1) * d * t];
                     let values = &mut memory.values[h * d * t..(h + 1) * d * t];
-                    // Whole vectors: what lies ahead weighs nothing.
-                    let upto = (place + 1).next_multiple_of(LANES).min(t);
-                    let (row, weights) = (&mut memory.row[..], &mut memory.weights[..upto]);
                     self.place(part(1), place, T::one(), row);
-                    row.iter().enumerate().for_each(|(i, &k)| keys[i * t + place] = k);
+                    let block = &mut keys[place / LANES * d * LANES..][..d * LANES];
+                    let lanes = block.chunks_exact_mut(LANES).zip(&*row);
+                    lanes.for_each(|(lanes, &k)| lanes[place % LANES] = k);
                     values[place * d..][..d].copy_from_slice(part(2));
                     self.place(part(0), place, scale, row);
-                    weights.fill(T::zero());
-                    for (&q, keys) in row.iter().zip(keys.chunks_exact(t)) {
-                        weights.iter_mut().zip(keys).for_each(|(w, &k)| *w += q * k);
+                    let blocks = weights.chunks_exact_mut(LANES).zip(keys.chunks_exact(d * LANES));
+                    for (weights, keys) in blocks {
+                        combine(row, keys, LANES, weights);
                     }
                     weights[place + 1..].fill(T::neg_infinity());
                     soften(weights);
-                    y.fill(T::zero());
-                    for (&w, values) in weights[..=place].iter().zip(values.chunks_exact(d)) {
-                        y.iter_mut().zip(values).for_each(|(y, &v)| *y += w * v);
+                    let seen = &weights[..=place];
+                    for (at, y) in y.chunks_mut(LANES).enumerate() {
+                        combine(seen, &values[at * LANES..], d, y);
                     }
                 }
             },
@@ -323,24 +327,35 @@ impl Attention {
 /// Keys and values of the positions that one text has passed.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Memory<T> {
-    /// `[heads, d, positions]`, rotated.
+    /// `[heads, positions / LANES, d, LANES]`, rotated: what one query meets lies together.
     keys: Vec<T>,
     /// `[heads, positions, d]`
     values: Vec<T>,
-    row: Vec<T>,
-    weights: Vec<T>,
 }
 
 impl<T: Real> Memory<T> {
     /// Empty, for as many positions as the attention has.
     pub(in crate::model) fn new(attention: &Attention) -> Self {
-        let size = attention.outputs();
-        Self {
-            keys: vec![T::zero(); size],
-            values: vec![T::zero(); size],
-            row: vec![T::zero(); attention.head_width()],
-            weights: vec![T::zero(); attention.positions],
+        let size = attention.positions.next_multiple_of(LANES) * attention.width;
+        Self { keys: vec![T::zero(); size], values: vec![T::zero(); size] }
+    }
+}
+
+/// Sum of rows, each times its share, first row first. They start `every` numbers apart and are as long
+/// as `to`, at most [`LANES`]; sums of so many stay in registers.
+#[inline(always)]
+fn combine<T: Real>(shares: &[T], rows: &[T], every: usize, to: &mut [T]) {
+    if let Ok(to) = <&mut [T; LANES]>::try_from(&mut *to) {
+        let mut sums = [T::zero(); LANES];
+        for (&share, row) in shares.iter().zip(rows.chunks(every)) {
+            sums.iter_mut().zip(&row[..LANES]).for_each(|(sum, &x)| *sum += share * x);
         }
+        *to = sums;
+        return;
+    }
+    to.fill(T::zero());
+    for (&share, row) in shares.iter().zip(rows.chunks(every)) {
+        to.iter_mut().zip(row).for_each(|(sum, &x)| *sum += share * x);
     }
 }
 

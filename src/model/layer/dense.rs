@@ -52,33 +52,40 @@ impl Dense {
         (weight, &rest[..if self.bias { self.to } else { 0 }])
     }
 
-    /// f(x W + b) of `rows` rows into y; `room` takes the sums if the activation needs them.
+    /// f(x W + b) of `rows` rows into y; `kept` takes the sums if the activation needs them.
     pub(in crate::model) fn rows<T: Real>(
         &self,
         rows: usize,
         params: &[T],
         x: &[T],
         y: &mut [T],
-        room: &mut Vec<T>,
-        pack: &mut Vec<T>,
+        kept: &mut Vec<T>,
+        room: &mut Room<T>,
     ) {
         if self.activation.needs_sums() {
-            let z = sized(room, y.len());
-            self.sums(rows, params, x, z, pack);
+            let z = sized(kept, y.len());
+            self.sums(rows, params, x, z, room);
             self.activation.apply(z, y);
         } else {
-            self.sums(rows, params, x, y, pack);
+            self.sums(rows, params, x, y, room);
             self.activation.apply_in_place(y);
         }
     }
 
     /// x W + b of `rows` rows into z.
-    fn sums<T: Real>(&self, rows: usize, params: &[T], x: &[T], z: &mut [T], pack: &mut Vec<T>) {
+    fn sums<T: Real>(&self, rows: usize, params: &[T], x: &[T], z: &mut [T], room: &mut Room<T>) {
         let (weight, bias) = self.split(params);
-        let size = Size { m: rows, k: self.from, n: self.to };
+        let (k, n) = (self.from, self.to);
         let start = if self.bias { Start::Columns(bias) } else { Start::Zero };
-        let (x, weight) = (Matrix::rows(x, self.from), Matrix::rows(weight, self.to));
-        T::multiply(size, x, weight, z, self.to, start, pack);
+        let (x, weight) = (Matrix::rows(x, k), Matrix::rows(weight, n));
+        let Room { ready, pack, .. } = room;
+        match ready {
+            Some(ready) => {
+                let weight = ready.entry(self.at).or_insert_with(|| T::packed(k, n, weight));
+                T::multiply_packed(rows, x, weight, z, n, start, pack);
+            }
+            None => T::multiply(Size { m: rows, k, n }, x, weight, z, n, start, pack),
+        }
     }
 
     /// Keeps the sums if the activation needs them.
@@ -92,7 +99,7 @@ impl Dense {
         _pass: Pass,
     ) {
         let y = sized(&mut cell.y, n * self.outputs());
-        self.rows(n * self.times, params, x, y, &mut cell.kept, &mut room.pack);
+        self.rows(n * self.times, params, x, y, &mut cell.kept, room);
     }
 
     pub(super) fn backward<T: Real>(
