@@ -128,10 +128,37 @@ impl Dense {
         }
         if let Some(dx) = wanted.input {
             let (weight, _) = self.split(params);
-            let size = Size { m: rows, k: to, n: from };
-            let dz = Matrix::rows(dy, to);
-            let weight = Matrix::rows(weight, to).turned();
-            T::multiply(size, dz, weight, dx, from, Start::Zero, &mut room.pack);
+            let (dz, weight) = (Matrix::rows(dy, to), Matrix::rows(weight, to));
+            let Room { pack, a, .. } = room;
+            if rows >= FEW_ROWS && from >= MUCH_WIDER * rows {
+                let size = Size { m: from, k: to, n: rows };
+                let turned = sized(a, from * rows);
+                T::multiply(size, weight, dz.turned(), turned, rows, Start::Zero, pack);
+                turn(turned, dx, rows);
+            } else {
+                let size = Size { m: rows, k: to, n: from };
+                T::multiply(size, dz, weight.turned(), dx, from, Start::Zero, pack);
+            }
+        }
+    }
+}
+
+/// A product with turned weights copies all of them into another order. For weights much larger than
+/// the batch it is cheaper to compute the turned result, of the same sums, and to turn that.
+const MUCH_WIDER: usize = 8;
+/// Fewer rows would leave the kernel's vectors half empty.
+const FEW_ROWS: usize = 64;
+
+/// Matrix `[n, rows]` to `[rows, n]`.
+fn turn<T: Real>(from: &[T], to: &mut [T], rows: usize) {
+    // A line of the cache on both sides.
+    const BLOCK: usize = 16;
+    let n = from.len() / rows;
+    for first in (0..n).step_by(BLOCK) {
+        let from = &from[first * rows..];
+        for (j, to) in to.chunks_exact_mut(n).enumerate() {
+            let to = to[first..].iter_mut().take(BLOCK);
+            to.zip(from[j..].iter().step_by(rows)).for_each(|(to, &x)| *to = x);
         }
     }
 }
@@ -147,4 +174,37 @@ fn add_rows<T: Real>(sum: &mut [T], rows: &[T]) {
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gradient_of_the_input_is_the_same_in_any_batch() {
+        let (rows, from, to) = (FEW_ROWS, MUCH_WIDER * FEW_ROWS + 5, 7);
+        let layer = Dense {
+            name: String::new(),
+            times: 1,
+            from,
+            to,
+            activation: Activation::None,
+            bias: false,
+            draw: Draw::Constant(0.0),
+            at: 0,
+        };
+        let numbers = |n: usize| (0..n).map(|i| (i * i % 97) as f32 - 48.0).collect::<Vec<_>>();
+        let (weight, mut dy) = (numbers(from * to), numbers(rows * to));
+        let mut back = |first: usize, n: usize| {
+            let mut dx = vec![0.0; n * from];
+            let wanted = Wanted { params: None, input: Some(&mut dx[..]) };
+            let dy = &mut dy[first * to..(first + n) * to];
+            let (mut cell, mut room) = (Cell::default(), Room::default());
+            layer.backward(n, &weight, &[], &mut cell, dy, &mut room, wanted);
+            dx
+        };
+        let all = back(0, rows);
+        assert_eq!(all[..3 * from], back(0, 3));
+        assert_eq!(all[3 * from..], back(3, rows - 3));
+    }
 }
