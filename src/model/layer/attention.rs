@@ -290,33 +290,47 @@ impl Attention {
         room: &mut Room<T>,
     ) {
         let (d, t) = (self.head_width(), self.positions.next_multiple_of(LANES));
-        let scale = self.scale();
-        let row = sized(&mut room.a, d);
-        // Whole vectors: what lies ahead weighs nothing.
-        let weights = sized(&mut room.b, t);
-        let weights = &mut weights[..(place + 1).next_multiple_of(LANES)];
+        let (scale, size) = (self.scale(), LANES * self.width);
+        let (queries, weights) =
+            (sized(&mut room.a, self.width), sized(&mut room.b, self.heads * t));
+        // Whole blocks: what lies ahead weighs nothing.
+        let blocks = place / LANES + 1;
+        let last = (blocks - 1) * size..blocks * size;
         vectors(
             #[inline(always)]
             || {
-                for (h, y) in y.chunks_exact_mut(d).enumerate() {
+                let keys = memory.keys[last.clone()].chunks_exact_mut(d * LANES);
+                let values = memory.values[last].chunks_exact_mut(LANES * d);
+                let heads = queries.chunks_exact_mut(d).zip(keys).zip(values);
+                for (h, ((row, keys), values)) in heads.enumerate() {
                     let part = |i: usize| &x[i * self.width + h * d..][..d];
-                    let keys = &mut memory.keys[h * d * t..(h + 1) * d * t];
-                    let values = &mut memory.values[h * d * t..(h + 1) * d * t];
                     self.place(part(1), place, T::one(), row);
-                    let block = &mut keys[place / LANES * d * LANES..][..d * LANES];
-                    let lanes = block.chunks_exact_mut(LANES).zip(&*row);
-                    lanes.for_each(|(lanes, &k)| lanes[place % LANES] = k);
-                    values[place * d..][..d].copy_from_slice(part(2));
-                    self.place(part(0), place, scale, row);
-                    let blocks = weights.chunks_exact_mut(LANES).zip(keys.chunks_exact(d * LANES));
-                    for (weights, keys) in blocks {
-                        combine(row, keys, LANES, weights);
+                    for (lanes, &k) in keys.chunks_exact_mut(LANES).zip(&*row) {
+                        lanes[place % LANES] = k;
                     }
+                    values[place % LANES * d..][..d].copy_from_slice(part(2));
+                    self.place(part(0), place, scale, row);
+                }
+                weights.fill(T::zero());
+                for (b, keys) in memory.keys.chunks_exact(size).take(blocks).enumerate() {
+                    let heads = queries.chunks_exact(d).zip(keys.chunks_exact(d * LANES));
+                    for ((row, keys), weights) in heads.zip(weights.chunks_exact_mut(t)) {
+                        combine(row, keys, LANES, &mut weights[b * LANES..][..LANES]);
+                    }
+                }
+                for weights in weights.chunks_exact_mut(t) {
+                    let weights = &mut weights[..blocks * LANES];
                     weights[place + 1..].fill(T::neg_infinity());
                     soften(weights);
-                    let seen = &weights[..=place];
-                    for (at, y) in y.chunks_mut(LANES).enumerate() {
-                        combine(seen, &values[at * LANES..], d, y);
+                }
+                y.fill(T::zero());
+                for (b, values) in memory.values.chunks_exact(size).take(blocks).enumerate() {
+                    let heads = y.chunks_exact_mut(d).zip(values.chunks_exact(LANES * d));
+                    for ((y, values), weights) in heads.zip(weights.chunks_exact(t)) {
+                        let seen = &weights[b * LANES..=place.min(b * LANES + LANES - 1)];
+                        for (at, y) in y.chunks_mut(LANES).enumerate() {
+                            combine(seen, &values[at * LANES..], d, y);
+                        }
                     }
                 }
             },
@@ -327,9 +341,10 @@ impl Attention {
 /// Keys and values of the positions that one text has passed.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Memory<T> {
-    /// `[heads, positions / LANES, d, LANES]`, rotated: what one query meets lies together.
+    /// `[positions / LANES, heads, d, LANES]`, rotated. A step reads both from beginning to end: memories
+    /// of many texts are larger than the near caches, and far ones are quick only at that.
     keys: Vec<T>,
-    /// `[heads, positions, d]`
+    /// `[positions / LANES, heads, LANES, d]`
     values: Vec<T>,
 }
 
@@ -341,19 +356,18 @@ impl<T: Real> Memory<T> {
     }
 }
 
-/// Sum of rows, each times its share, first row first. They start `every` numbers apart and are as long
-/// as `to`, at most [`LANES`]; sums of so many stay in registers.
+/// Adds rows, each times its share, first row first. They start `every` numbers apart and are as long as
+/// `to`, at most [`LANES`]; sums of so many stay in registers.
 #[inline(always)]
 fn combine<T: Real>(shares: &[T], rows: &[T], every: usize, to: &mut [T]) {
     if let Ok(to) = <&mut [T; LANES]>::try_from(&mut *to) {
-        let mut sums = [T::zero(); LANES];
+        let mut sums = *to;
         for (&share, row) in shares.iter().zip(rows.chunks(every)) {
             sums.iter_mut().zip(&row[..LANES]).for_each(|(sum, &x)| *sum += share * x);
         }
         *to = sums;
         return;
     }
-    to.fill(T::zero());
     for (&share, row) in shares.iter().zip(rows.chunks(every)) {
         to.iter_mut().zip(row).for_each(|(sum, &x)| *sum += share * x);
     }
