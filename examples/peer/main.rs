@@ -3,8 +3,8 @@
 //!     peer ACTION WORK DIR [--steps N] [--seed S]
 //!
 //! `export` fills DIR; `train`, `infer`, `decode` and `knockoff` read it and print one line of JSON. So does
-//! `causes`, which says what starting weights and repeated rows do to an extraction, and `peak`, which reads
-//! nothing and says what a core gives at best.
+//! `causes`, which says what starting weights and repeated rows do to an extraction, `peak`, which reads
+//! nothing and says what a core gives at best, and `gemm`, which says how much of it our products get.
 
 #![allow(
     clippy::disallowed_methods,
@@ -14,6 +14,7 @@
 
 mod array;
 mod causes;
+mod gemm;
 mod gpt;
 mod infer;
 mod knockoff;
@@ -81,6 +82,7 @@ fn answer(request: &Request) -> Outcome<Value> {
         ("knockoff", _) => knockoff::extract(request),
         ("causes", _) => causes::causes(request),
         ("peak", _) => peak::peak(),
+        ("gemm", _) => gemm::gemm(),
         (other, _) => Err(format!("no action `{other}`").into()),
     }
 }

@@ -23,6 +23,14 @@ impl Executor {
         })
     }
 
+    /// For a network with these parameters and no others.
+    pub(super) fn of_fixed(network: &Network, device: Device, params: &[f32]) -> Result<Self> {
+        match device {
+            Device::Cpu => Ok(Self::Cpu(Box::new(cpu::Runner::of_fixed(network)))),
+            other => Self::new(network, other, params),
+        }
+    }
+
     /// Says that the parameters are others now.
     pub(super) fn moved(&mut self, params: &[f32]) -> Result<()> {
         match self {

@@ -1,6 +1,8 @@
 #![doc = include_str!("README.md")]
 
 mod arch;
+#[doc(hidden)]
+pub mod bench;
 mod cache;
 mod cpu;
 mod device;
@@ -75,7 +77,7 @@ pub struct Model {
     device: Device,
     network: Network,
     params: Arc<Vec<f32>>,
-    /// Buffers that no question is using, shared by all clones.
+    /// Buffers that no question is using, with these weights in the kernel's order; shared by all clones.
     spare: Arc<Mutex<Option<Box<cpu::Runner<f32>>>>>,
 }
 
@@ -114,7 +116,7 @@ impl Model {
 
     /// The same network with other parameters.
     fn with_params(&self, params: Vec<f32>) -> Self {
-        Self { params: Arc::new(params), ..self.clone() }
+        Self { params: Arc::new(params), spare: Arc::default(), ..self.clone() }
     }
 
     /// Its plan.
@@ -197,7 +199,7 @@ impl Model {
     fn executor(&self) -> Result<Executor> {
         match self.spare.try_lock().ok().and_then(|mut spare| spare.take()) {
             Some(runner) => Ok(Executor::Cpu(runner)),
-            None => Executor::new(&self.network, self.device, &self.params),
+            None => Executor::of_fixed(&self.network, self.device, &self.params),
         }
     }
 

@@ -86,6 +86,18 @@ fn logits_are_the_last_layer_applied_to_the_features() {
 }
 
 #[test]
+fn every_model_answers_by_its_own_weights() {
+    for model in models() {
+        let x = inputs(3, model.shape().len());
+        let before = model.logits(x.view()).unwrap();
+        let moved = model.params().iter().map(|w| w + 0.01).collect();
+        let other = model.with_params(moved);
+        assert_ne!(other.logits(x.view()).unwrap(), before);
+        assert_eq!(model.logits(x.view()).unwrap(), before);
+    }
+}
+
+#[test]
 fn the_hash_follows_the_weights() {
     let make = |seed| {
         let arch = Arch::Mlp { hidden: vec![4] };

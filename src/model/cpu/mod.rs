@@ -10,7 +10,7 @@ pub(super) mod pass;
 mod real;
 mod runner;
 
-pub(super) use gemm::{LANES, Matrix, Scattered, Size, Start};
+pub(super) use gemm::{LANES, Matrix, Packed, Scattered, Size, Start};
 pub(super) use math::{exp64, fold, vectors};
 pub(super) use real::Real;
 pub(super) use runner::Runner;

@@ -1,6 +1,6 @@
 //! Numbers that layers compute with: 32 bits for work, 64 bits to check gradients by differences.
 
-use super::gemm::{self, LANES, Matrix, Scattered, Size, Start};
+use super::gemm::{self, LANES, Matrix, Packed, Scattered, Size, Start};
 use super::math;
 
 /// A floating-point type of the executor.
@@ -16,6 +16,18 @@ pub(in crate::model) trait Real:
         size: Size,
         a: Matrix<'_, Self>,
         b: Matrix<'_, Self>,
+        c: &mut [Self],
+        stride: usize,
+        start: Start<'_, Self>,
+        pack: &mut Vec<Self>,
+    );
+    /// See [`gemm::packed`].
+    fn packed(k: usize, n: usize, b: Matrix<'_, Self>) -> Packed<Self>;
+    /// See [`gemm::multiply_packed`].
+    fn multiply_packed(
+        m: usize,
+        a: Matrix<'_, Self>,
+        b: &Packed<Self>,
         c: &mut [Self],
         stride: usize,
         start: Start<'_, Self>,
@@ -63,6 +75,22 @@ impl Real for f32 {
         pack: &mut Vec<Self>,
     ) {
         gemm::multiply(size, a, b, c, stride, start, pack);
+    }
+
+    fn packed(k: usize, n: usize, b: Matrix<'_, Self>) -> Packed<Self> {
+        gemm::packed(k, n, b)
+    }
+
+    fn multiply_packed(
+        m: usize,
+        a: Matrix<'_, Self>,
+        b: &Packed<Self>,
+        c: &mut [Self],
+        stride: usize,
+        start: Start<'_, Self>,
+        pack: &mut Vec<Self>,
+    ) {
+        gemm::multiply_packed(m, a, b, c, stride, start, pack);
     }
 
     fn multiply_scattered(
@@ -115,6 +143,25 @@ impl Real for f64 {
     ) {
         let right = |k: usize, j: usize| b.data[k * b.row + j * b.column];
         plain(size, a, right, c, stride, start);
+    }
+
+    /// Row after row.
+    fn packed(k: usize, n: usize, b: Matrix<'_, Self>) -> Packed<Self> {
+        let numbers = (0..k * n).map(|i| b.data[i / n * b.row + i % n * b.column]).collect();
+        Packed::of(numbers, k, n)
+    }
+
+    fn multiply_packed(
+        m: usize,
+        a: Matrix<'_, Self>,
+        b: &Packed<Self>,
+        c: &mut [Self],
+        stride: usize,
+        start: Start<'_, Self>,
+        _pack: &mut Vec<Self>,
+    ) {
+        let (k, n) = b.size();
+        plain(Size { m, k, n }, a, |k, j| b.numbers()[k * n + j], c, stride, start);
     }
 
     fn multiply_scattered(

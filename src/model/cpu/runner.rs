@@ -14,10 +14,15 @@ pub(in crate::model) struct Runner<T> {
 }
 
 impl<T: Real> Runner<T> {
-    /// No buffer is made before it is needed.
+    /// For parameters that may differ from call to call. No buffer is made before it is needed.
     pub(in crate::model) fn new(network: &Network) -> Self {
         let network = network.clone();
         Self { network, cells: Vec::new(), room: Room::default(), dy: Vec::new() }
+    }
+
+    /// For parameters that are the same in every call: weights are put into the kernel's order once.
+    pub(in crate::model) fn of_fixed(network: &Network) -> Self {
+        Self { room: Room::of_fixed(), ..Self::new(network) }
     }
 
     /// Outputs of n examples x after the first `layers` layers.

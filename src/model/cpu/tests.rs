@@ -61,6 +61,10 @@ proptest! {
             size, broad(&a64, ar, ac), broad(&b64, br, bc), &mut c64, stride, start64, &mut none,
         );
         prop_assert!(close(&c, &c64, k));
+        let ready = gemm::packed(k, n, narrow(&b, br, bc));
+        let mut again = numbers(m * stride, "c");
+        gemm::multiply_packed(m, narrow(&a, ar, ac), &ready, &mut again, stride, start, &mut pack);
+        prop_assert_eq!(again, c);
     }
 
     #[test]
@@ -111,6 +115,10 @@ fn a_long_sum_is_cut_and_stays_right() {
         let b32 = Matrix::rows(&b[..], 50);
         let a32 = Matrix { data: &a[..], row, column };
         gemm::multiply(size, a32, b32, &mut c, 50, Start::Zero, &mut Vec::new());
+        let mut again = c.clone();
+        let ready = gemm::packed(1500, 50, b32);
+        gemm::multiply_packed(9, a32, &ready, &mut again, 50, Start::Zero, &mut Vec::new());
+        assert_eq!(again, c);
         let (a64, b64) = (wide(&a), wide(&b));
         let a64 = Matrix { data: &a64[..], row, column };
         f64::multiply(size, a64, Matrix::rows(&b64, 50), &mut c64, 50, Start::Zero, &mut vec![]);

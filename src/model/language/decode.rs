@@ -3,7 +3,7 @@
 
 use super::Language;
 use crate::error::{Error, Result};
-use crate::model::layer::{Layer, Memory};
+use crate::model::layer::{Layer, Memory, Room, sized};
 
 /// A text on its way.
 struct Stream {
@@ -17,11 +17,23 @@ struct Stream {
 }
 
 /// Buffers of a step, used again by the next.
-#[derive(Default)]
 struct Desk {
-    pack: Vec<f32>,
+    room: Room<f32>,
     kept: Vec<f32>,
     spare: Vec<Vec<f32>>,
+}
+
+impl Desk {
+    /// A buffer of this length; what it holds is to be overwritten.
+    fn buffer(&mut self, len: usize) -> Vec<f32> {
+        let same = self.spare.iter().rposition(|buffer| buffer.len() == len);
+        let mut buffer = match same {
+            Some(at) => self.spare.swap_remove(at),
+            None => self.spare.pop().unwrap_or_default(),
+        };
+        sized(&mut buffer, len);
+        buffer
+    }
 }
 
 impl Language {
@@ -33,7 +45,7 @@ impl Language {
             .enumerate()
             .map(|(i, prompt)| self.stream(i, prompt, most))
             .collect::<Result<Vec<_>>>()?;
-        let mut desk = Desk::default();
+        let mut desk = Desk { room: Room::of_fixed(), kept: Vec::new(), spare: Vec::new() };
         let vocabulary = self.plan.vocabulary;
         let mut x = Vec::new();
         loop {
@@ -44,13 +56,14 @@ impl Language {
             }
             x.clear();
             x.extend(going.iter().map(|s| f32::from(s.tokens[s.seen])));
-            self.step(self.network.layers(), &mut going, &mut x, &mut 0, &mut desk);
-            for (stream, logits) in going.into_iter().zip(x.chunks_exact(vocabulary)) {
+            let y = self.step(self.network.layers(), &mut going, &x, &mut 0, &mut desk);
+            for (stream, logits) in going.into_iter().zip(y.chunks_exact(vocabulary)) {
                 stream.seen += 1;
                 if stream.seen == stream.tokens.len() {
                     stream.tokens.push(crate::oracle::argmax(logits.iter()) as u16);
                 }
             }
+            desk.spare.push(y);
         }
         let new = streams.into_iter().zip(prompts);
         Ok(new.map(|(mut stream, prompt)| stream.tokens.split_off(prompt.len())).collect())
@@ -72,57 +85,60 @@ impl Language {
         Ok(Stream { tokens: prompt.to_vec(), seen: 0, end, memories })
     }
 
-    /// One more position of each stream: x `[streams, numbers]` in place, through these layers.
+    /// One more position of each stream: x `[streams, numbers]` through these layers.
     fn step(
         &self,
         layers: &[Layer],
         streams: &mut [&mut Stream],
-        x: &mut Vec<f32>,
+        x: &[f32],
         attention: &mut usize,
         desk: &mut Desk,
-    ) {
-        let params = &self.params[..];
+    ) -> Vec<f32> {
+        let (params, n) = (&self.params[..], streams.len());
+        let mut last: Option<Vec<f32>> = None;
         for layer in layers {
-            let mut y = desk.spare.pop().unwrap_or_default();
-            match layer {
+            let x = last.as_deref().unwrap_or(x);
+            let y = match layer {
                 Layer::Dense(l) => {
-                    y.resize(streams.len() * l.to, 0.0);
-                    l.rows(streams.len(), params, x, &mut y, &mut desk.kept, &mut desk.pack);
+                    let mut y = desk.buffer(n * l.to);
+                    l.rows(n, params, x, &mut y, &mut desk.kept, &mut desk.room);
+                    y
                 }
                 Layer::Norm(l) => {
-                    y.resize(x.len(), 0.0);
-                    desk.kept.resize(2 * streams.len(), 0.0);
-                    l.rows(params, x, &mut y, &mut desk.kept[..2 * streams.len()]);
+                    let mut y = desk.buffer(x.len());
+                    let kept = sized(&mut desk.room.c, 2 * n);
+                    l.rows(params, x, &mut y, kept);
+                    y
                 }
                 Layer::Embed(l) => {
-                    y.resize(streams.len() * l.width, 0.0);
+                    let mut y = desk.buffer(n * l.width);
                     let rows = y.chunks_exact_mut(l.width);
-                    for ((stream, &token), y) in streams.iter().zip(x.iter()).zip(rows) {
+                    for ((stream, &token), y) in streams.iter().zip(x).zip(rows) {
                         l.look_up(params, token, stream.seen, y);
                     }
+                    y
                 }
                 Layer::Attention(l) => {
-                    y.resize(streams.len() * l.width, 0.0);
+                    let mut y = desk.buffer(n * l.width);
                     let rows = x.chunks_exact(3 * l.width).zip(y.chunks_exact_mut(l.width));
                     for (stream, (x, y)) in streams.iter_mut().zip(rows) {
-                        l.step(x, stream.seen, &mut stream.memories[*attention], y);
+                        let memory = &mut stream.memories[*attention];
+                        l.step(x, stream.seen, memory, y, &mut desk.room);
                     }
                     *attention += 1;
+                    y
                 }
                 Layer::Residual(l) => {
-                    y.clear();
-                    y.extend_from_slice(x);
-                    self.step(&l.inner, streams, &mut y, attention, desk);
-                    y.iter_mut().zip(x.iter()).for_each(|(y, x)| *y += x);
+                    let mut y = self.step(&l.inner, streams, x, attention, desk);
+                    y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+                    y
                 }
                 // Nothing is dropped from an answer; images are no text.
-                Layer::Dropout(_) | Layer::Conv(_) => {
-                    y.clear();
-                    y.extend_from_slice(x);
-                }
-            }
-            desk.spare.push(std::mem::replace(x, y));
+                Layer::Dropout(_) | Layer::Conv(_) => continue,
+            };
+            desk.spare.extend(last.replace(y));
         }
+        last.unwrap_or_else(|| x.to_vec())
     }
 }
 

@@ -262,7 +262,7 @@ impl Language {
         self.check_tokens(tokens)?;
         let rows = tokens.nrows() * self.plan.context;
         let mut out = Vec::with_capacity(rows * self.plan.vocabulary);
-        let mut runner = cpu::Runner::new(&self.network);
+        let mut runner = cpu::Runner::of_fixed(&self.network);
         let layers = self.network.layers().len();
         for text in tokens.rows() {
             let x: Vec<f32> = text.iter().map(|&t| f32::from(t)).collect();

@@ -75,6 +75,25 @@ fn answers_one_by_one_agree_with_whole_texts() {
 }
 
 #[test]
+fn answers_agree_with_whole_texts_in_long_contexts() {
+    // Two whole vectors of positions and a rest; heads wider than a vector, with a rest too.
+    let plan = Decoder { context: 37, width: 48, ..plan() };
+    let model = Language::init(&plan, Device::Cpu, Seed::new(3)).unwrap();
+    let prompts: Vec<Vec<u16>> = (0..20).map(|i| vec![i % 11, 1, 7, (3 * i) % 11]).collect();
+    let answers = model.greedy(&prompts, 33).unwrap();
+    for (prompt, answer) in prompts.iter().zip(&answers) {
+        let text = [&prompt[..], answer].concat();
+        let whole = Array2::from_shape_vec((1, 37), text).unwrap();
+        let logits = model.logits(whole.view()).unwrap();
+        for (at, &token) in answer.iter().enumerate() {
+            let row = logits.row(prompt.len() - 1 + at);
+            assert_eq!(argmax(row.iter()), usize::from(token), "token {at}");
+        }
+        assert_eq!(&model.greedy(std::slice::from_ref(prompt), 33).unwrap()[0], answer, "alone");
+    }
+}
+
+#[test]
 fn weights_depend_on_shards_but_not_on_threads() {
     let fresh = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
     let train = |shards, threads| {

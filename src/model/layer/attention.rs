@@ -287,32 +287,50 @@ impl Attention {
         place: usize,
         memory: &mut Memory<T>,
         y: &mut [T],
+        room: &mut Room<T>,
     ) {
-        let (d, t) = (self.head_width(), self.positions);
-        let scale = self.scale();
+        let (d, t) = (self.head_width(), self.positions.next_multiple_of(LANES));
+        let (scale, size) = (self.scale(), LANES * self.width);
+        let (queries, weights) =
+            (sized(&mut room.a, self.width), sized(&mut room.b, self.heads * t));
+        // Whole blocks: what lies ahead weighs nothing.
+        let blocks = place / LANES + 1;
+        let last = (blocks - 1) * size..blocks * size;
         vectors(
             #[inline(always)]
             || {
-                for (h, y) in y.chunks_exact_mut(d).enumerate() {
+                let keys = memory.keys[last.clone()].chunks_exact_mut(d * LANES);
+                let values = memory.values[last].chunks_exact_mut(LANES * d);
+                let heads = queries.chunks_exact_mut(d).zip(keys).zip(values);
+                for (h, ((row, keys), values)) in heads.enumerate() {
                     let part = |i: usize| &x[i * self.width + h * d..][..d];
-                    let keys = &mut memory.keys[h * d * t..(h + 1) * d * t];
-                    let values = &mut memory.values[h * d * t..(h + 1) * d * t];
-                    // Whole vectors: what lies ahead weighs nothing.
-                    let upto = (place + 1).next_multiple_of(LANES).min(t);
-                    let (row, weights) = (&mut memory.row[..], &mut memory.weights[..upto]);
                     self.place(part(1), place, T::one(), row);
-                    row.iter().enumerate().for_each(|(i, &k)| keys[i * t + place] = k);
-                    values[place * d..][..d].copy_from_slice(part(2));
-                    self.place(part(0), place, scale, row);
-                    weights.fill(T::zero());
-                    for (&q, keys) in row.iter().zip(keys.chunks_exact(t)) {
-                        weights.iter_mut().zip(keys).for_each(|(w, &k)| *w += q * k);
+                    for (lanes, &k) in keys.chunks_exact_mut(LANES).zip(&*row) {
+                        lanes[place % LANES] = k;
                     }
+                    values[place % LANES * d..][..d].copy_from_slice(part(2));
+                    self.place(part(0), place, scale, row);
+                }
+                weights.fill(T::zero());
+                for (b, keys) in memory.keys.chunks_exact(size).take(blocks).enumerate() {
+                    let heads = queries.chunks_exact(d).zip(keys.chunks_exact(d * LANES));
+                    for ((row, keys), weights) in heads.zip(weights.chunks_exact_mut(t)) {
+                        combine(row, keys, LANES, &mut weights[b * LANES..][..LANES]);
+                    }
+                }
+                for weights in weights.chunks_exact_mut(t) {
+                    let weights = &mut weights[..blocks * LANES];
                     weights[place + 1..].fill(T::neg_infinity());
                     soften(weights);
-                    y.fill(T::zero());
-                    for (&w, values) in weights[..=place].iter().zip(values.chunks_exact(d)) {
-                        y.iter_mut().zip(values).for_each(|(y, &v)| *y += w * v);
+                }
+                y.fill(T::zero());
+                for (b, values) in memory.values.chunks_exact(size).take(blocks).enumerate() {
+                    let heads = y.chunks_exact_mut(d).zip(values.chunks_exact(LANES * d));
+                    for ((y, values), weights) in heads.zip(weights.chunks_exact(t)) {
+                        let seen = &weights[b * LANES..=place.min(b * LANES + LANES - 1)];
+                        for (at, y) in y.chunks_mut(LANES).enumerate() {
+                            combine(seen, &values[at * LANES..], d, y);
+                        }
                     }
                 }
             },
@@ -323,24 +341,35 @@ impl Attention {
 /// Keys and values of the positions that one text has passed.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Memory<T> {
-    /// `[heads, d, positions]`, rotated.
+    /// `[positions / LANES, heads, d, LANES]`, rotated. A step reads both from beginning to end: memories
+    /// of many texts are larger than the near caches, and far ones are quick only at that.
     keys: Vec<T>,
-    /// `[heads, positions, d]`
+    /// `[positions / LANES, heads, LANES, d]`
     values: Vec<T>,
-    row: Vec<T>,
-    weights: Vec<T>,
 }
 
 impl<T: Real> Memory<T> {
     /// Empty, for as many positions as the attention has.
     pub(in crate::model) fn new(attention: &Attention) -> Self {
-        let size = attention.outputs();
-        Self {
-            keys: vec![T::zero(); size],
-            values: vec![T::zero(); size],
-            row: vec![T::zero(); attention.head_width()],
-            weights: vec![T::zero(); attention.positions],
+        let size = attention.positions.next_multiple_of(LANES) * attention.width;
+        Self { keys: vec![T::zero(); size], values: vec![T::zero(); size] }
+    }
+}
+
+/// Adds rows, each times its share, first row first. They start `every` numbers apart and are as long as
+/// `to`, at most [`LANES`]; sums of so many stay in registers.
+#[inline(always)]
+fn combine<T: Real>(shares: &[T], rows: &[T], every: usize, to: &mut [T]) {
+    if let Ok(to) = <&mut [T; LANES]>::try_from(&mut *to) {
+        let mut sums = *to;
+        for (&share, row) in shares.iter().zip(rows.chunks(every)) {
+            sums.iter_mut().zip(&row[..LANES]).for_each(|(sum, &x)| *sum += share * x);
         }
+        *to = sums;
+        return;
+    }
+    for (&share, row) in shares.iter().zip(rows.chunks(every)) {
+        to.iter_mut().zip(row).for_each(|(sum, &x)| *sum += share * x);
     }
 }
 

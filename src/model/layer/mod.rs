@@ -30,7 +30,9 @@ pub(super) use embed::Embed;
 pub(super) use norm::{Norm, NormKind};
 pub(super) use residual::Residual;
 
-use super::cpu::Real;
+use std::collections::BTreeMap;
+
+use super::cpu::{Packed, Real};
 use super::init::Draw;
 use crate::seed::Seed;
 
@@ -94,6 +96,9 @@ impl<T> Default for Cell<T> {
 pub(super) struct Room<T> {
     /// For matrix products.
     pub pack: Vec<T>,
+    /// Weights in the kernel's order by their place among the parameters, made when first met. Only for
+    /// parameters that never move.
+    pub ready: Option<BTreeMap<usize, Packed<T>>>,
     pub a: Vec<T>,
     pub b: Vec<T>,
     pub c: Vec<T>,
@@ -106,7 +111,14 @@ impl<T> Default for Room<T> {
     fn default() -> Self {
         let [pack, a, b, c] = [(); 4].map(|()| Vec::new());
         let columns = (Vec::new(), Vec::new());
-        Self { pack, a, b, c, starts: Vec::new(), columns }
+        Self { pack, ready: None, a, b, c, starts: Vec::new(), columns }
+    }
+}
+
+impl<T> Room<T> {
+    /// For parameters that never move.
+    pub(super) fn of_fixed() -> Self {
+        Self { ready: Some(BTreeMap::new()), ..Self::default() }
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) struct Tile<'a, P> {
     pub a_column: usize,
     pub b: *const f32,
     pub b_rows: P,
+    /// Numbers from a vector of a row of b to the next vector of that row.
+    pub b_vector: usize,
     pub c: *mut f32,
     pub stride: usize,
     pub columns: usize,
@@ -142,7 +144,6 @@ impl<S: Simd, P: Place, const R: usize, const V: usize> NullaryFnOnce for Kernel
     #[inline(always)]
     fn call(self) {
         let Self { simd, tile } = self;
-        let lanes = S::F32_LANES;
         let mut sums = self.begin();
         let (mut a, a_row) = (tile.a, tile.a_row);
         for k in 0..tile.k {
@@ -151,7 +152,7 @@ impl<S: Simd, P: Place, const R: usize, const V: usize> NullaryFnOnce for Kernel
                 let b = tile.b.add(tile.b_rows.at(k));
                 let mut right = [simd.splat_f32s(0.0); V];
                 for v in 0..V {
-                    right[v] = b.add(v * lanes).cast::<S::f32s>().read_unaligned();
+                    right[v] = b.add(v * tile.b_vector).cast::<S::f32s>().read_unaligned();
                 }
                 for i in 0..R {
                     let left = simd.splat_f32s(*a.add(i * a_row));
