@@ -22,8 +22,9 @@ pub struct Account {
     pub cleared: bool,
     /// When it next asks, or asks again.
     pub next: Tick,
-    /// When the request at hand was first wanted.
+    /// When the request at hand was wanted, and whether it was tried yet.
     pub wanted: Tick,
+    pub tried: bool,
     /// Address of the request at hand among the account's draws.
     pub epoch: u32,
     pub nth: u32,
@@ -119,6 +120,7 @@ impl Account {
             cleared: false,
             next: NEVER,
             wanted: NEVER,
+            tried: false,
             epoch: 0,
             nth: 0,
             tries: 0,

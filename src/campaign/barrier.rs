@@ -39,7 +39,7 @@ impl Engine<'_> {
         camp.opened += 1;
         camp.open += 1;
         self.next_id += 1;
-        self.days.of((born.0 / DAY) as usize, actor + 1).opened += 1;
+        self.days.of(born, actor + 1).opened += 1;
         self.admit(account);
     }
 

@@ -49,8 +49,7 @@ impl Engine<'_> {
             kept.insert(lowest, memory);
         }
         self.clusters.memories = kept;
-        self.days.add(&desk.days);
-        self.take_closings(desk.closings);
+        self.take(now, desk);
         Ok(())
     }
 }
@@ -92,7 +91,7 @@ pub(super) fn link<A: std::ops::Deref<Target = Account>>(
     let mut numbered: Vec<(u32, u32)> = uses.iter().map(|(a, r)| (*a, number(r))).collect();
     numbered.sort_unstable();
     numbered.dedup();
-    let min_shared = rules.graph.iter().map(|g| g.min_shared).min().unwrap_or(2);
+    let min_shared = rules.link_by;
     let linker = graph::Params { min_shared, min_weight: 0.0, max_degree: 200 }.build()?;
     let found = linker.join(active.len() as u32, &numbered)?.components();
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); found.list.len()];

@@ -14,19 +14,20 @@ use crate::ledger::Tick;
 /// Sets the next event after the request wanted at `account.wanted` ended at `now`.
 #[inline]
 pub fn next(rules: &Rules, account: &mut Account, now: Tick, desk: &Desk) {
+    account.tried = false;
     if account.party == 0 {
-        let wanted = next_of_person(rules, account, account.wanted);
+        account.wanted = next_of_person(rules, account, account.wanted);
         account.nth += 1;
-        // Whoever waited for an answer asks on afterwards.
-        account.next = wanted.max(now.after(1));
-    } else {
-        if account.epoch == desk.epoch {
-            account.nth += 1;
-        } else {
-            (account.epoch, account.nth) = (desk.epoch, 0);
-        }
-        account.next = next_of_actor(rules, account, now, desk);
+        // Whoever still waited for an answer asks on afterwards.
+        account.next = account.wanted.max(now.after(1));
+        return;
     }
+    if account.epoch == desk.epoch {
+        account.nth += 1;
+    } else {
+        (account.epoch, account.nth) = (desk.epoch, 0);
+    }
+    account.next = next_of_actor(rules, account, now, desk);
     account.wanted = account.next;
 }
 
@@ -60,19 +61,12 @@ pub fn next_of_person(rules: &Rules, account: &mut Account, from: Tick) -> Tick 
             return NEVER;
         }
         if happens(words[1], rules.calendar.factor(at) / rules.calendar.most()) {
-            account.turns_left = turns(words[3], honest.spec.turns_mean) - 1;
+            account.turns_left =
+                honest.turns.iter().take_while(|&&t| u64::from(words[3]) >= t).count() as u32;
             return at;
         }
     }
     NEVER
-}
-
-/// A geometric number of at least 1 with this mean, by inversion.
-fn turns(word: u32, mean: f64) -> u32 {
-    if mean <= 1.0 {
-        return 1;
-    }
-    (libm::log(unit(word)) / libm::log(1.0 - 1.0 / mean)).min(1e6) as u32 + 1
 }
 
 /// Wakes an actor's account at the start of an epoch.

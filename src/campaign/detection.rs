@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::cluster;
-use super::detect::sprt::{self, SprtState};
 use super::rules::Rules;
 use super::spec::Scope;
 use crate::error::Result;
@@ -28,45 +27,37 @@ pub struct Roc {
 
 /// False-positive shares at which the curve is read.
 const SHARES: [f64; 12] = [0.0, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0];
-/// The two rates of the test: reasoning asked for by honest people, and by an actor's own requests.
-const RATES: (f64, f64) = (0.02, 0.30);
-
-/// The curves of both scopes, by the log-likelihood ratio of requests for visible reasoning (Neyman and
-/// Pearson 1933) over all that a unit asked. A cluster attacks if any of its accounts does.
+/// The curves of both scopes, by requests for visible reasoning over all that a unit asked, against the
+/// honest rate: the score test of a share (Rao 1948), which needs no guess of the campaign's share. A cluster
+/// attacks if any of its accounts does.
 pub(super) fn roc(rules: &Rules, accounts: &[&Account]) -> Result<Vec<Roc>> {
     let active: Vec<usize> =
         (0..accounts.len()).filter(|&i| accounts[i].seen.answered > 0).collect();
     let clusters = cluster::link(rules, accounts, &active, Tick(rules.end))?;
+    let p = rules.honest.spec.elicit_p.clamp(1e-6, 1.0 - 1e-6);
     let alone: Vec<Vec<usize>> = active.iter().map(|&i| vec![i]).collect();
     Ok([(Scope::Account, alone), (Scope::Cluster, clusters)]
         .into_iter()
-        .map(|(scope, units)| curve(scope, accounts, &units))
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .flatten()
+        .filter_map(|(scope, units)| curve(scope, accounts, &units, p))
         .collect())
 }
 
-fn curve(scope: Scope, accounts: &[&Account], units: &[Vec<usize>]) -> Result<Option<Roc>> {
-    let (p0, p1) = RATES;
-    let test = sprt::Params { p0, p1, alpha: 1e-4, beta: 0.05, restart: false }.build()?;
+fn curve(scope: Scope, accounts: &[&Account], units: &[Vec<usize>], p: f64) -> Option<Roc> {
     let (mut attack, mut honest) = (Vec::new(), Vec::new());
     for unit in units {
-        let mut sums = SprtState::default();
-        for &i in unit {
-            let seen = &accounts[i].seen;
-            sums.merge(SprtState { seen: seen.answered, flagged: seen.elicited });
-        }
+        let sum = |of: fn(&Account) -> u64| unit.iter().map(|&i| of(accounts[i])).sum::<u64>();
+        let (n, flagged) = (sum(|a| a.seen.answered) as f64, sum(|a| a.seen.elicited) as f64);
+        let score = (flagged - n * p) / libm::sqrt(n * p * (1.0 - p));
         let attacks = unit.iter().any(|&i| accounts[i].party > 0);
-        if attacks { &mut attack } else { &mut honest }.push(test.log_ratio(&sums));
+        if attacks { &mut attack } else { &mut honest }.push(score);
     }
-    let Some(auc) = auc(&attack, &honest) else { return Ok(None) };
+    let auc = auc(&attack, &honest)?;
     let read = |&share: &f64| tpr_at_fpr(&attack, &honest, share).map(|r| [share, r.tpr]);
-    Ok(Some(Roc {
+    Some(Roc {
         scope,
         attack: attack.len() as u64,
         honest: honest.len() as u64,
         auc,
         points: SHARES.iter().filter_map(read).collect(),
-    }))
+    })
 }

@@ -125,18 +125,30 @@ impl<'a> Engine<'a> {
         };
         self.asked = 0;
         self.stuck.fill(0);
+        let now = Tick(self.now());
         for desk in desks {
-            self.days.add(&desk.days);
-            self.take_closings(desk.closings);
             self.asked += desk.asked;
             self.stuck.iter_mut().zip(&desk.stuck).for_each(|(a, b)| *a += b);
+            self.take(now, desk);
         }
         self.epoch += 1;
         Ok(())
     }
 
-    pub(super) fn take_closings(&mut self, closings: Vec<Closing>) {
-        self.closings.extend(closings);
+    /// Adds what a desk holds to the books of the day at `now`.
+    pub(super) fn take(&mut self, now: Tick, desk: Desk) {
+        for (party, sums) in desk.sums.iter().enumerate() {
+            self.days.of(now, party).add(sums);
+        }
+        for closing in &desk.closings {
+            if closing.at.0 < self.rules.end {
+                self.days.of(closing.at, usize::from(closing.party)).closed += 1;
+            }
+        }
+        for &at in desk.reopenings.iter().filter(|at| at.0 < self.rules.end) {
+            self.days.of(at, 0).reopened += 1;
+        }
+        self.closings.extend(desk.closings);
         self.closings.sort_unstable_by_key(|c| Reverse(*c));
     }
 

@@ -2,12 +2,11 @@
 //! the detectors, and the account learns when to ask next.
 
 use super::account::{Account, NEVER, Reservation};
-use super::calendar::DAY;
 use super::demand;
 use super::draw::{Purpose, below};
 use super::rules::{Kind, Rules, SharedLimit};
 use super::spec::{Action, Reserve, ScopeKey, Unit};
-use super::tally::{Days, Refusal, Tally};
+use super::tally::{Refusal, Tally};
 use super::watch::Observation;
 use crate::ledger::{BucketState, Tick};
 
@@ -19,10 +18,13 @@ pub struct Closing {
     pub party: u16,
 }
 
-/// Where a worker writes.
+/// Where a worker writes. An epoch lies within a day.
 pub struct Desk {
-    pub days: Days,
+    /// Sums of the epoch by party.
+    pub sums: Vec<Tally>,
     pub closings: Vec<Closing>,
+    /// When honest accounts will be open again.
+    pub reopenings: Vec<Tick>,
     /// Requests of the epoch, for the global limit.
     pub asked: u64,
     /// Share of requests that the global limit lets through, as a threshold.
@@ -53,8 +55,9 @@ impl Desk {
     /// An empty desk for an epoch in which actors ask nothing.
     pub fn new(rules: &Rules, epoch: u32) -> Self {
         Self {
-            days: Days::new((rules.end / DAY) as usize, rules.actors.len() + 1),
+            sums: vec![Tally::default(); rules.actors.len() + 1],
             closings: Vec::new(),
+            reopenings: Vec::new(),
             asked: 0,
             admitted: 1 << 32,
             rates: vec![0.0; rules.actors.len()],
@@ -80,14 +83,13 @@ pub fn step(rules: &Rules, account: &mut Account, shared: &mut [BucketState], de
         return;
     }
     let request = request(rules, account);
-    let first_try = account.wanted == at;
     let answer = match account.closed(at) {
         true => Answer::Refused(Refusal::Closed),
         false => ask(rules, account, shared, desk, &request, at),
     };
-    let day = (at.0 / DAY) as usize;
-    let tally = desk.days.of(day, party);
-    tally.wanted += u64::from(first_try);
+    let tally = &mut desk.sums[party];
+    tally.wanted += u64::from(!account.tried);
+    account.tried = true;
     match answer {
         Answer::Wait(retry, why) => {
             tally.throttled += 1;
@@ -366,27 +368,26 @@ fn book(account: &mut Account, request: &Request, perturbed: bool, at: Tick, tal
 /// Shows an answered request to the detectors of accounts.
 fn observe(rules: &Rules, account: &mut Account, request: &Request, at: Tick, desk: &mut Desk) {
     if rules.response.action == Action::Pow && account.response_at <= at {
-        let day = (at.0 / DAY) as usize;
-        desk.days.of(day, usize::from(account.party)).hashes += rules.response.pow_hashes;
+        desk.sums[usize::from(account.party)].hashes += rules.response.pow_hashes;
     }
     if rules.watchers.is_empty() && rules.pooled.is_empty() {
         return;
     }
-    let [alike, topic, focus, _] =
-        rules.draws.words(account.id, Purpose::Content, account.epoch, account.nth ^ (1 << 31));
-    let spec = &rules.honest.spec;
-    let alike = request.attack
-        || (account.power_user && super::draw::happens(alike, spec.power_users_alike));
+    let mut alike = request.attack;
+    let mut topic = 0;
+    if account.power_user || rules.topics {
+        let address = account.nth ^ (1 << 31);
+        let [like, word, focus, _] =
+            rules.draws.words(account.id, Purpose::Content, account.epoch, address);
+        let p = rules.honest.spec.power_users_alike;
+        alike |= account.power_user && super::draw::happens(like, p);
+        topic = topic_of(rules, account, request, word, focus);
+    }
     account.seen.alike += u64::from(alike);
     if account.response_at < NEVER || account.cleared {
         return;
     }
-    let seen = Observation {
-        at,
-        elicits: request.elicits,
-        alike,
-        topic: topic_of(rules, account, request, topic, focus),
-    };
+    let seen = Observation { at, elicits: request.elicits, alike, topic };
     let mut alarmed = false;
     let mut review = u64::MAX;
     for (i, watcher) in rules.watchers.iter().enumerate() {
@@ -423,7 +424,7 @@ pub fn alarm(rules: &Rules, account: &mut Account, at: Tick, review_us: u64, des
     }
     let party = usize::from(account.party);
     let honest = party == 0;
-    desk.days.of((at.0 / DAY) as usize, party).alarms += 1;
+    desk.sums[party].alarms += 1;
     account.seen.first_alarm.get_or_insert(at);
     let response = &rules.response;
     let effective = at.after(review_us);
@@ -431,7 +432,7 @@ pub fn alarm(rules: &Rules, account: &mut Account, at: Tick, review_us: u64, des
     let closes = match response.action {
         Action::Ban => true,
         Action::StepUp => {
-            desk.days.of((at.0 / DAY) as usize, party).checks += 1;
+            desk.sums[party].checks += 1;
             let pass = if honest { response.pass_benign } else { response.pass_attack };
             !super::draw::happens(check, pass)
         }
@@ -446,14 +447,9 @@ pub fn alarm(rules: &Rules, account: &mut Account, at: Tick, review_us: u64, des
     }
     account.response_at = effective;
     account.closes_at = effective;
-    if effective.0 < rules.end {
-        desk.days.of((effective.0 / DAY) as usize, party).closed += 1;
-    }
     if honest && super::draw::happens(appeal, response.appeal) {
         account.reopens_at = effective.after(response.appeal_us);
-        if account.reopens_at.0 < rules.end {
-            desk.days.of((account.reopens_at.0 / DAY) as usize, 0).reopened += 1;
-        }
+        desk.reopenings.push(account.reopens_at);
     }
     desk.closings.push(Closing { at: effective, id: account.id, party: account.party });
 }

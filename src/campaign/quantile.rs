@@ -1,5 +1,7 @@
 //! Distributions as tables of quantiles: one word in, one number out, without a logarithm a draw.
 
+use std::sync::OnceLock;
+
 use crate::metric::normal_quantile;
 
 /// Quantiles on an even grid, and a finer grid of the same number of cells within the last cell, because
@@ -16,11 +18,8 @@ const CELLS: usize = 1_024;
 impl Quantiles {
     /// From a quantile function on (0, 1).
     pub fn of(quantile: impl Fn(f64) -> f64) -> Self {
-        let cells = CELLS as f64;
-        let end = 1.0 - 0.5 / (cells * cells);
-        let body = |i: usize| quantile((i as f64 / cells).clamp(0.5 / cells, end)) as f32;
-        let tail = |i: usize| quantile((1.0 - (1.0 - i as f64 / cells) / cells).min(end)) as f32;
-        Self { body: (0..=CELLS).map(body).collect(), tail: (0..=CELLS).map(tail).collect() }
+        let [body, tail] = grids(quantile).map(|g| g.into_iter().map(|q| q as f32).collect());
+        Self { body, tail }
     }
 
     /// Exponential of mean 1.
@@ -30,7 +29,10 @@ impl Quantiles {
 
     /// exp(mu + sigma Z).
     pub fn lognormal(mu: f64, sigma: f64) -> Self {
-        Self::of(|p| libm::exp(mu + sigma * normal_quantile(p)))
+        static NORMAL: OnceLock<[Vec<f64>; 2]> = OnceLock::new();
+        let [body, tail] = NORMAL.get_or_init(|| grids(normal_quantile));
+        let each = |grid: &[f64]| grid.iter().map(|z| libm::exp(mu + sigma * z) as f32).collect();
+        Self { body: each(body), tail: each(tail) }
     }
 
     /// Gamma of this shape and mean.
@@ -47,6 +49,15 @@ impl Quantiles {
         }
         between(&self.tail, (within >> 12) as usize, (within & 0xFFF) as f32 * (1.0 / 4_096.0))
     }
+}
+
+/// A quantile function on both grids.
+fn grids(quantile: impl Fn(f64) -> f64) -> [Vec<f64>; 2] {
+    let cells = CELLS as f64;
+    let end = 1.0 - 0.5 / (cells * cells);
+    let body = |i: usize| quantile((i as f64 / cells).clamp(0.5 / cells, end));
+    let tail = |i: usize| quantile((1.0 - (1.0 - i as f64 / cells) / cells).min(end));
+    [(0..=CELLS).map(body).collect(), (0..=CELLS).map(tail).collect()]
 }
 
 #[inline]

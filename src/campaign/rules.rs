@@ -35,9 +35,13 @@ pub struct Rules {
     pub actors: Vec<Actor>,
     /// Detectors that look at each exchange.
     pub watchers: Vec<Watcher>,
+    /// Whether any of them looks at topics.
+    pub topics: bool,
+    /// Accounts are linked by so many shared resources.
+    pub link_by: u32,
     /// Detectors that look at clusters.
     pub pooled: Vec<Watcher>,
-    /// Sizes of clusters that are alarming in themselves, with the resources that link them.
+    /// Sizes of clusters that are alarming in themselves.
     pub graph: Vec<GraphRule>,
     pub response: Response,
 }
@@ -45,7 +49,6 @@ pub struct Rules {
 /// Linked accounts as an alarm.
 #[derive(Clone, Copy, Debug)]
 pub struct GraphRule {
-    pub min_shared: u32,
     pub min_size: u32,
     pub review_us: u64,
 }
@@ -98,6 +101,8 @@ pub struct Honest {
     pub active_us: f64,
     pub idle_us: f64,
     pub focus: u64,
+    /// Chance that a session has at most 1, 2, ... requests, as thresholds.
+    pub turns: Vec<u64>,
 }
 
 /// One actor.
@@ -146,8 +151,8 @@ impl Rules {
             chosen.filter_map(|d| Watcher::new(d).transpose()).collect()
         };
         let graph = seen.iter().filter_map(|d| match d.test {
-            DetectorKind::Graph { min_shared, min_size } => {
-                Some(GraphRule { min_shared, min_size, review_us: hours(d.review_delay_h) })
+            DetectorKind::Graph { min_size } => {
+                Some(GraphRule { min_size, review_us: hours(d.review_delay_h) })
             }
             _ => None,
         });
@@ -155,6 +160,7 @@ impl Rules {
         let t = &scenario.teacher;
         let shared = scenario.limits.scope.iter();
         let honest = Honest::new(&scenario.benign);
+        let watchers = in_scope(Scope::Account)?;
         let price = [price(t.price_in_usd_per_mtok), price(t.price_out_usd_per_mtok)];
         Ok(Self {
             draws: Draws::new(clock.seed, replicate),
@@ -173,7 +179,9 @@ impl Rules {
             epoch_us,
             honest,
             actors: scenario.actor.iter().map(|a| Actor::new(a, scenario)).collect(),
-            watchers: in_scope(Scope::Account)?,
+            topics: watchers.iter().any(Watcher::reads_topics),
+            link_by: arm.link_by,
+            watchers,
             pooled: in_scope(Scope::Cluster)?,
             graph: graph.collect(),
             response: Response::new(scenario),
@@ -251,6 +259,7 @@ impl Honest {
             active_us,
             idle_us: active_us * (1.0 - spec.active_share) / spec.active_share,
             focus: threshold(spec.topic_focus_share),
+            turns: turns(spec.turns_mean),
             spec: spec.clone(),
         }
     }
@@ -316,6 +325,17 @@ impl Response {
             pow_us: seconds(hashes / r.pow_hashes_per_s),
         }
     }
+}
+
+/// A geometric number of at least 1 with this mean: the chances of at most 1, 2, ..., until the rest is less
+/// than a draw can tell.
+fn turns(mean: f64) -> Vec<u64> {
+    let (mut rest, mut at_most) = (1.0, Vec::new());
+    while rest * 4_294_967_296.0 >= 0.5 && at_most.len() < 4_096 {
+        rest *= 1.0 - 1.0 / mean;
+        at_most.push(threshold(1.0 - rest));
+    }
+    at_most
 }
 
 /// Means of two lognormal lengths, at their prices.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::DAY;
+use crate::ledger::Tick;
+
 /// Why a request was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,7 +78,8 @@ pub struct Tally {
     pub refused: [u64; REFUSALS],
     /// Tries that a limit sent back to wait.
     pub throttled: u64,
-    /// Waits of answered requests that had to.
+    /// Waits of answered requests: their sum in microseconds, and how many by size.
+    pub waited_us: u64,
     pub waits: Vec<u64>,
     /// Hashes asked for.
     pub hashes: u64,
@@ -94,6 +98,7 @@ pub struct Tally {
 impl Tally {
     /// Counts a wait.
     pub fn wait(&mut self, us: u64) {
+        self.waited_us += us;
         if us > 0 {
             if self.waits.is_empty() {
                 self.waits.resize(WAITS, 0);
@@ -125,6 +130,7 @@ impl Tally {
             (&mut self.tokens_out, other.tokens_out),
             (&mut self.spend, other.spend),
             (&mut self.throttled, other.throttled),
+            (&mut self.waited_us, other.waited_us),
             (&mut self.hashes, other.hashes),
             (&mut self.alarms, other.alarms),
             (&mut self.closed, other.closed),
@@ -166,23 +172,16 @@ impl Days {
         Self { parties, cells: vec![Tally::default(); days * parties] }
     }
 
-    /// The sums of a party on a day; the last day also takes what falls after it.
-    #[inline]
-    pub fn of(&mut self, day: usize, party: usize) -> &mut Tally {
-        let day = day.min(self.cells.len() / self.parties - 1);
-        &mut self.cells[day * self.parties + party]
-    }
-
-    /// Adds another's sums.
-    pub fn add(&mut self, other: &Self) {
-        self.cells.iter_mut().zip(&other.cells).for_each(|(a, b)| a.add(b));
+    /// The sums of a party on the day of a time before the end.
+    pub fn of(&mut self, at: Tick, party: usize) -> &mut Tally {
+        &mut self.cells[(at.0 / DAY) as usize * self.parties + party]
     }
 
     /// Adds all sums to a hash of the state.
     pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
         for t in &self.cells {
             let words = [t.wanted, t.answered, t.attack, t.useful, t.useful_tokens, t.perturbed];
-            let money = [t.tokens_in, t.tokens_out, t.spend, t.throttled, t.hashes];
+            let money = [t.tokens_in, t.tokens_out, t.spend, t.throttled, t.waited_us, t.hashes];
             let accounts = [t.alarms, t.closed, t.reopened, t.opened, t.checks];
             let all = words.iter().chain(&money).chain(&accounts).chain(&t.refused);
             for word in all.chain(&t.areas).chain(&t.waits) {

@@ -98,3 +98,88 @@ fn without_limits_an_actor_gets_what_it_wants_and_pays_for_it() {
     assert_eq!(a.spend, 3_000 * a.tokens_in + 15_000 * a.tokens_out);
     assert_eq!(a.areas.iter().sum::<u64>(), a.useful);
 }
+
+fn numbers(name: &str) -> Vec<Tally> {
+    let path = format!("{}/configs/campaign-{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    run(&std::fs::read_to_string(path).expect("a preset"), "limits")
+}
+
+#[test]
+fn one_account_stops_where_the_arithmetic_says() {
+    let solo = &numbers("one-account")[1];
+    // $100 a month at 1,865 and 1,207 tokens for $3 and $15 a million.
+    let price = 1_865.0 * 3e-6 + 1_207.0 * 15e-6;
+    let expected = 100.0 / price;
+    assert!(
+        (solo.attack as f64 / expected - 1.0).abs() < 0.06,
+        "{} for {expected:.0}",
+        solo.attack
+    );
+    assert!(solo.spend <= 100_000_000_000, "never beyond the cap");
+    assert!(solo.spend > 99_000_000_000, "{}", solo.spend);
+}
+
+#[test]
+fn output_tokens_bind_before_the_cap_does() {
+    // 8,000 output tokens a minute: 52,000 exchanges of 1,207 would take 5.4 days without the cap.
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/configs/campaign-one-account.toml"
+    ))
+    .unwrap();
+    let mut scenario: Scenario = toml::from_str(&text).unwrap();
+    scenario.tier[0].monthly_cap_usd = 0.0;
+    scenario.benign.accounts = 1;
+    scenario.scenario.days = 3;
+    let rules = Rules::new(&scenario, &scenario.arms()[1], 0).unwrap();
+    let mut engine = Engine::new(&rules);
+    engine.run(Way::Accounts { threads: 1 }).unwrap();
+    let attack: u64 = engine.days().of_party(1).map(|t| t.attack).sum();
+    let expected = 3.0 * 1_440.0 * 8_000.0 / 1_207.0;
+    assert!((attack as f64 / expected - 1.0).abs() < 0.05, "{attack} for {expected:.0}");
+}
+
+/// A hundred accounts at the pace of the second disclosure, before windows of 1,500 requests.
+const WINDOWS: &str = r#"
+    scenario = { name = "windows", schema = 1, seed = 3, days = 45 }
+    benign = { accounts = 1, rate-median-per-day = 0.001 }
+    actor = [{ name = "a", exchanges = 115200, accounts = 100, ramp-days = 0,
+               linkage = { cards-per-account = 0.01, ips-per-account = 0.01 } }]
+    detector = [
+        { name = "own", test = { kind = "mmd-table" } },
+        { name = "pool", scope = "cluster", test = { kind = "mmd-table" } },
+    ]
+    arm = [{ name = "own", detectors = ["own"] }, { name = "pool", detectors = ["pool"] }]
+"#;
+
+#[test]
+fn an_account_fills_a_window_in_58_days_and_a_hundred_in_14_hours() {
+    let rate = 115_200.0 / 100.0 / 45.0;
+    assert!((1_500.0_f64 / rate - 58.6).abs() < 0.1);
+    assert!((1_500.0 / (100.0 * rate) * 24.0 - 14.06).abs() < 0.1);
+    assert_eq!(run(WINDOWS, "own")[1].alarms, 0, "no account fills its window in 45 days");
+    let text = WINDOWS.replace("days = 45 }", "days = 2 }").replace("115200", "5120");
+    let pool = &run(&text, "pool")[1];
+    assert_eq!(pool.alarms, 100, "all of them at the first look, after a day");
+}
+
+#[test]
+fn a_person_behind_a_limit_waits_as_a_queue_with_constant_service_does() {
+    // Poisson arrivals, one every 1.2 s at most: M/D/1, mean wait rho T / (2 (1 - rho)).
+    let rho = 0.7;
+    let per_day = rho * 86_400.0 / 1.2;
+    let text = format!(
+        r#"
+        scenario = {{ name = "queue", schema = 1, seed = 5, days = 5 }}
+        benign = {{ accounts = 4, rate-median-per-day = {per_day}, rate-log-sigma = 0, rate-cap-per-day = 1e6,
+            turns-mean = 1, active-share = 1, diurnal-amplitude = 0, weekend-factor = 1, patience-s = 1e6 }}
+        limits = {{ burst-s = 1 }}
+        tier = [{{ name = "t", rpm = 50 }}]
+        actor = [{{ name = "a", exchanges = 1, accounts = 1 }}]
+        "#
+    );
+    let sums = &run(&text, "limits")[0];
+    let mean = sums.waited_us as f64 / sums.answered as f64 / 1e6;
+    let expected = rho * 1.2 / (2.0 * (1.0 - rho));
+    assert!((mean / expected - 1.0).abs() < 0.03, "{mean} for {expected}");
+}

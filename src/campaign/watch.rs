@@ -73,6 +73,11 @@ impl Watcher {
         Ok(Some(Self { review_us: (spec.review_delay_h * 3600e6) as u64, test }))
     }
 
+    /// Whether it looks at what is asked about.
+    pub const fn reads_topics(&self) -> bool {
+        matches!(self.test, Test::Entropy { .. })
+    }
+
     /// Nothing seen yet.
     pub fn memory(&self, topics: usize) -> Memory {
         match self.test {
@@ -163,9 +168,12 @@ impl Watcher {
             }
             (Test::Mmd { window, table }, Memory::Mmd { window: held, windows }) => {
                 held.merge(MmdTableState { queries: n, attack: alike });
-                let share = held.attack as f64 / held.queries.max(1) as f64;
-                let power = table.probability(share);
                 let full = held.queries / window;
+                if full == 0 {
+                    return false;
+                }
+                let share = held.attack as f64 / held.queries as f64;
+                let power = table.probability(share);
                 let alarm = (0..full).any(|_| {
                     let [word, ..] = draws.words_of(who, place, u32::MAX - 1, *windows);
                     *windows += 1;

@@ -142,6 +142,36 @@ mod tests {
         assert_eq!((at_once, now), (5, Tick::ms(5_000)));
     }
 
+    /// Mean wait in service times of a queue in front of a limit of burst 1, with exponential gaps.
+    fn mean_wait(rho: f64, service: impl Fn(&mut rand_chacha::ChaCha8Rng) -> f64) -> f64 {
+        const UNIT: u64 = 1_000;
+        let limit = Gcra::new(1, 1, Oversize::WhenFull);
+        let mut rng = crate::Seed::new(4).rng();
+        let (mut state, mut arrived, mut sum) = (GcraState::default(), 0.0, 0);
+        let n = 400_000;
+        for _ in 0..n {
+            arrived -= libm::log(1.0 - crate::seed::uniform(&mut rng)) / rho * UNIT as f64;
+            let came = Tick(arrived as u64);
+            let cost = ((service(&mut rng) * UNIT as f64) as u64).max(2);
+            let mut now = came;
+            while let Err(retry) = limit.admit(&mut state, now, cost) {
+                now = retry.expect("it passes when the bucket is full");
+            }
+            sum += now.0 - came.0;
+        }
+        sum as f64 / n as f64 / UNIT as f64
+    }
+
+    #[test]
+    fn waits_are_those_of_queues_with_constant_and_exponential_service() {
+        let rho = 0.6;
+        // Pollaczek and Khinchine: rho (1 + c^2) / (2 (1 - rho)).
+        let constant = mean_wait(rho, |_| 1.0);
+        assert!((constant / (rho / (2.0 * (1.0 - rho))) - 1.0).abs() < 0.03, "{constant}");
+        let exponential = mean_wait(rho, |rng| -libm::log(1.0 - crate::seed::uniform(rng)));
+        assert!((exponential / (rho / (1.0 - rho)) - 1.0).abs() < 0.03, "{exponential}");
+    }
+
     #[test]
     fn a_spent_bucket_names_its_refill_time() {
         let limit = Gcra::per(2, 1_000_000, 2);

@@ -205,6 +205,7 @@ impl Scenario {
         each_once("arm", self.arm.iter().map(|a| &a.name[..]))?;
         for (i, arm) in self.arm.iter().enumerate() {
             name(&format!("arm[{i}].name"), &arm.name)?;
+            whole(&format!("arm[{i}].link-by"), u64::from(arm.link_by), 1, 3)?;
             for (j, detector) in arm.detectors.iter().enumerate() {
                 let key = format!("arm[{i}].detectors[{j}]");
                 known(&key, detector, self.detector.iter().map(|d| &d.name[..]))?;
@@ -300,10 +301,7 @@ fn test(kind: &DetectorKind) -> Result<()> {
             range("test.below", below, 0.0, 10.0)
         }
         DetectorKind::MmdTable { window } => whole("test.window", u64::from(window), 100, 1_500),
-        DetectorKind::Graph { min_shared, min_size } => {
-            whole("test.min-shared", u64::from(min_shared), 1, 3)?;
-            whole("test.min-size", u64::from(min_size), 2, 1 << 31)
-        }
+        DetectorKind::Graph { min_size } => whole("test.min-size", u64::from(min_size), 2, 1 << 31),
     }
 }
 

@@ -73,11 +73,9 @@ pub enum DetectorKind {
         #[serde(default = "mmd_window")]
         window: u32,
     },
-    /// Size of a cluster whose accounts share at least this many resources.
+    /// Linked accounts from this number on.
     #[serde(rename_all = "kebab-case")]
     Graph {
-        #[serde(default = "min_shared")]
-        min_shared: u32,
         #[serde(default = "min_size")]
         min_size: u32,
     },
@@ -117,10 +115,6 @@ const fn cusum_h() -> f64 {
 
 const fn mmd_window() -> u32 {
     1_500
-}
-
-const fn min_shared() -> u32 {
-    2
 }
 
 const fn min_size() -> u32 {

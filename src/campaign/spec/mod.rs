@@ -137,6 +137,10 @@ pub struct ArmSpec {
     /// Names of detectors that watch.
     #[serde(default)]
     pub detectors: Vec<String>,
+    /// Accounts that share at least so many of card, device and address are linked.
+    #[serde(default = "link_by")]
+    #[schemars(extend("x-evidence" = "A"))]
+    pub link_by: u32,
 }
 
 /// What is written.
@@ -178,6 +182,10 @@ const fn replicates() -> u32 {
     20
 }
 
+const fn link_by() -> u32 {
+    2
+}
+
 const fn yes() -> bool {
     true
 }
@@ -188,7 +196,12 @@ impl Scenario {
         if !self.arm.is_empty() {
             return self.arm.clone();
         }
-        let arm = |name: &str, limits, detectors| ArmSpec { name: name.into(), limits, detectors };
+        let arm = |name: &str, limits, detectors| ArmSpec {
+            name: name.into(),
+            limits,
+            detectors,
+            link_by: link_by(),
+        };
         let every = self.detector.iter().map(|d| d.name.clone()).collect();
         let mut arms = vec![arm("open", false, vec![]), arm("limits", true, vec![])];
         if !self.detector.is_empty() {
