@@ -6,6 +6,7 @@
 //! those that share a limit side by side.
 
 mod account;
+pub mod adapt;
 mod barrier;
 mod calendar;
 mod cluster;

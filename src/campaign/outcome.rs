@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
+use super::adapt::Choice;
 use super::calendar::DAY;
 use super::detection::{self, Roc};
 use super::engine::{Engine, Way};
@@ -26,6 +27,9 @@ pub struct Outcome {
     pub actors: Vec<Party>,
     /// How well accounts, and linked accounts, can be told apart at the end.
     pub roc: Vec<Roc>,
+    /// How actors that know their arm chose to run their accounts; empty if none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<Choice>,
     /// What a daily cap on each account would take from either side; from the rates of this replicate.
     pub caps: Vec<Cap>,
 }
@@ -122,6 +126,7 @@ pub fn simulate(
         honest,
         actors,
         roc: detection::roc(&rules, &accounts)?,
+        chosen: Vec::new(),
         caps: caps(&accounts, rules.end),
     })
 }

@@ -2,7 +2,7 @@
 
 use retort::campaign::spec::Scenario;
 use retort::experiment::campaign::record::{Assumption, CampaignRecord, Part};
-use retort::experiment::campaign::{Cell, Plan, Variant, compute, run_all};
+use retort::experiment::campaign::{Campaigns, Cell, Plan, Variant};
 use retort::experiment::config::{self, Source};
 use retort::experiment::folder::{self, RunFolder, record_bytes};
 use retort::experiment::sweep::{Jobs, Watch as _};
@@ -48,7 +48,7 @@ pub fn run(args: &Run, source: Source, common: &Common) -> Result<u8> {
     let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
     let there = plan.cells.iter().filter(|c| folder.read::<CampaignRecord>(&c.id).is_some());
     progress.begin(plan.cells.len(), there.count());
-    let finished = run_all(&plan, &folder, &jobs, |done, cell, failure| {
+    let finished = Campaigns::new(&plan, &folder).run_all(&jobs, |done, cell, failure| {
         progress.ended(done, &describe(cell), failure, "");
     });
     progress.end();
@@ -80,6 +80,7 @@ pub fn verify(args: &Verify, source: Source) -> Result<u8> {
         return Ok(5);
     }
     let folder = RunFolder::open(&args.run, "", &plan.manifest())?;
+    let campaigns = Campaigns::new(&plan, &folder);
     let n = plan.cells.len();
     let asked = args.cells.clamp(1, n.max(1));
     let mut different = 0;
@@ -88,7 +89,7 @@ pub fn verify(args: &Verify, source: Source) -> Result<u8> {
         let state = match std::fs::read(&path) {
             Err(_) => "missing",
             Ok(stored) => {
-                let again = compute(&plan, cell, &folder, job_count(0), &|| Ok(()))?;
+                let again = campaigns.compute(cell, job_count(0), &|| Ok(()))?;
                 if record_bytes(&again)? == stored { "equal" } else { "DIFFERENT" }
             }
         };

@@ -141,6 +141,9 @@ pub struct ArmSpec {
     #[serde(default = "link_by")]
     #[schemars(extend("x-evidence" = "A"))]
     pub link_by: u32,
+    /// Whether actors know what watches them and run their accounts in the cheapest way that still works.
+    #[serde(default)]
+    pub adaptive: bool,
 }
 
 /// What is written.
@@ -201,6 +204,7 @@ impl Scenario {
             limits,
             detectors,
             link_by: link_by(),
+            adaptive: false,
         };
         let every = self.detector.iter().map(|d| d.name.clone()).collect();
         let mut arms = vec![arm("open", false, vec![]), arm("limits", true, vec![])];

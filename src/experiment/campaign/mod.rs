@@ -8,4 +8,4 @@ pub mod record;
 mod run;
 
 pub use plan::{Cell, Plan, Variant};
-pub use run::{Computed, compute, run_all};
+pub use run::{Campaigns, Computed};

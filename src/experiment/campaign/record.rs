@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::campaign::adapt::Choice;
 pub use crate::campaign::detection::Roc;
 pub use crate::campaign::learn::Learnt;
 pub use crate::campaign::money::Costs;

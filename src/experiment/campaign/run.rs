@@ -1,10 +1,12 @@
 //! Runs the cells of a campaign into a folder; what is there is skipped.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use super::plan::{Cell, Plan};
-use super::record::{ActorLearnt, CampaignRecord, Outcome, Part, VERSION};
+use super::record::{ActorLearnt, CampaignRecord, Choice, Outcome, Part, VERSION};
+use crate::campaign::adapt::{adapted, choose};
 use crate::campaign::learn::{Leak, School};
 use crate::campaign::outcome::simulate;
 use crate::campaign::spec::{ArmSpec, Scenario};
@@ -25,94 +27,126 @@ pub struct Computed {
     pub skipped: usize,
 }
 
-/// Runs what is missing of `plan` into `folder`. `told` hears of each cell that ends: its number among all,
-/// and the message of a failure.
-pub fn run_all(
-    plan: &Plan,
-    folder: &RunFolder,
-    jobs: &Jobs<'_>,
-    mut told: impl FnMut(usize, &Cell, Option<&str>),
-) -> Result<Computed> {
-    let mut records: BTreeMap<usize, CampaignRecord> = BTreeMap::new();
-    for (i, cell) in plan.cells.iter().enumerate() {
-        records.extend(folder.read(&cell.id).map(|record| (i, record)));
-    }
-    let skipped = records.len();
-    let mut failed = BTreeMap::new();
-    let go_on = || match jobs.stop.load(Ordering::SeqCst) {
-        true => Err(Error::Interrupted),
-        false => Ok(()),
-    };
-    for part in [Part::Simulation, Part::Learning] {
-        let of_part = |i: &usize| plan.cells[*i].part == part && !records.contains_key(i);
-        let queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
-        // Fewer cells than cores: each simulation may use several.
-        let threads = (jobs.count / queue.len().max(1)).max(1);
-        let compute = |i: usize| {
-            let cell = &plan.cells[i];
-            let started = provenance::now();
-            let record = caught(&cell.id, || compute(plan, cell, folder, threads, &go_on))?;
-            folder.write(&cell.id, &record, provenance::seconds_since(started))?;
-            Ok(record)
-        };
-        in_parallel(&queue, jobs, &compute, |i, result| match result {
-            Ok(record) => {
-                records.insert(i, record);
-                told(records.len() + failed.len(), &plan.cells[i], None);
-            }
-            Err(text) => {
-                told(records.len() + failed.len(), &plan.cells[i], Some(&text));
-                failed.insert(i, text);
-            }
-        })?;
-    }
-    if jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len() {
-        return Err(Error::Interrupted);
-    }
-    let computed = records.len() - skipped;
-    let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
-    Ok(Computed { records: records.into_values().collect(), failed, computed, skipped })
+/// What actors of an arm chose, or why they could not.
+type Chosen = std::result::Result<Vec<Choice>, String>;
+
+/// A plan with its folder, and what actors chose once for all replicates of an arm.
+pub struct Campaigns<'a> {
+    plan: &'a Plan,
+    folder: &'a RunFolder,
+    chosen: BTreeMap<(usize, String), OnceLock<Chosen>>,
 }
 
-/// The record of a cell. Between epochs it asks whether to go on.
-pub fn compute(
-    plan: &Plan,
-    cell: &Cell,
-    folder: &RunFolder,
-    threads: usize,
-    go_on: &(impl Fn() -> Result<()> + Sync),
-) -> Result<CampaignRecord> {
-    let variant = &plan.variants[cell.variant];
-    let scenario = &variant.scenario;
-    let (outcome, learnt) = match &cell.from {
-        None => {
-            let arm = arm(scenario, &cell.arm)?;
-            (Some(simulate(scenario, &arm, cell.replicate, threads, go_on)?), Vec::new())
+impl<'a> Campaigns<'a> {
+    /// Nothing is chosen yet.
+    pub fn new(plan: &'a Plan, folder: &'a RunFolder) -> Self {
+        let keys = plan.cells.iter().map(|c| (c.variant, c.arm.clone()));
+        Self { plan, folder, chosen: keys.map(|key| (key, OnceLock::new())).collect() }
+    }
+
+    /// Runs what is missing. `told` hears of each cell that ends: its number among all, and the message of a
+    /// failure.
+    pub fn run_all(
+        &self,
+        jobs: &Jobs<'_>,
+        mut told: impl FnMut(usize, &Cell, Option<&str>),
+    ) -> Result<Computed> {
+        let Self { plan, folder, .. } = self;
+        let mut records: BTreeMap<usize, CampaignRecord> = BTreeMap::new();
+        for (i, cell) in plan.cells.iter().enumerate() {
+            records.extend(folder.read(&cell.id).map(|record| (i, record)));
         }
-        Some(from) => {
-            let simulation: CampaignRecord = folder.read(from).ok_or_else(|| {
-                Error::Internal(format!(
-                    "the simulation {from} that cell {} learns from failed",
-                    cell.id
-                ))
+        let skipped = records.len();
+        let mut failed = BTreeMap::new();
+        let go_on = || match jobs.stop.load(Ordering::SeqCst) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        };
+        for part in [Part::Simulation, Part::Learning] {
+            let of_part = |i: &usize| plan.cells[*i].part == part && !records.contains_key(i);
+            let queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
+            // Fewer cells than cores: each simulation may use several.
+            let threads = (jobs.count / queue.len().max(1)).max(1);
+            let compute = |i: usize| {
+                let cell = &plan.cells[i];
+                let started = provenance::now();
+                let record = caught(&cell.id, || self.compute(cell, threads, &go_on))?;
+                folder.write(&cell.id, &record, provenance::seconds_since(started))?;
+                Ok(record)
+            };
+            in_parallel(&queue, jobs, &compute, |i, result| match result {
+                Ok(record) => {
+                    records.insert(i, record);
+                    told(records.len() + failed.len(), &plan.cells[i], None);
+                }
+                Err(text) => {
+                    told(records.len() + failed.len(), &plan.cells[i], Some(&text));
+                    failed.insert(i, text);
+                }
             })?;
-            let outcome = simulation.outcome.as_ref();
-            let outcome =
-                outcome.ok_or_else(|| Error::Internal("a simulation without an outcome".into()))?;
-            (None, learn(scenario, cell.replicate, outcome, threads)?)
         }
-    };
-    Ok(CampaignRecord {
-        version: VERSION,
-        name: scenario.scenario.name.clone(),
-        variant: variant.label.clone(),
-        cell: cell.id.clone(),
-        arm: cell.arm.clone(),
-        replicate: cell.replicate,
-        part: cell.part,
-        outcome,
-        learnt,
-    })
+        if jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len() {
+            return Err(Error::Interrupted);
+        }
+        let computed = records.len() - skipped;
+        let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
+        Ok(Computed { records: records.into_values().collect(), failed, computed, skipped })
+    }
+
+    /// The record of a cell. Between epochs it asks whether to go on.
+    pub fn compute(
+        &self,
+        cell: &Cell,
+        threads: usize,
+        go_on: &(impl Fn() -> Result<()> + Sync),
+    ) -> Result<CampaignRecord> {
+        let variant = &self.plan.variants[cell.variant];
+        let scenario = &variant.scenario;
+        let (outcome, learnt) = match &cell.from {
+            None => (Some(self.simulate(cell, scenario, threads, go_on)?), Vec::new()),
+            Some(from) => {
+                let simulation: Option<CampaignRecord> = self.folder.read(from);
+                let outcome = simulation.and_then(|record| record.outcome).ok_or_else(|| {
+                    Error::Internal(format!(
+                        "cell {} learns from {from}, which is not there",
+                        cell.id
+                    ))
+                })?;
+                (None, learn(scenario, cell.replicate, &outcome, threads)?)
+            }
+        };
+        Ok(CampaignRecord {
+            version: VERSION,
+            name: scenario.scenario.name.clone(),
+            variant: variant.label.clone(),
+            cell: cell.id.clone(),
+            arm: cell.arm.clone(),
+            replicate: cell.replicate,
+            part: cell.part,
+            outcome,
+            learnt,
+        })
+    }
+
+    fn simulate(
+        &self,
+        cell: &Cell,
+        scenario: &Scenario,
+        threads: usize,
+        go_on: impl FnMut() -> Result<()>,
+    ) -> Result<Outcome> {
+        let arm = arm(scenario, &cell.arm)?;
+        if !arm.adaptive {
+            return simulate(scenario, &arm, cell.replicate, threads, go_on);
+        }
+        let slot = self.chosen.get(&(cell.variant, cell.arm.clone()));
+        let slot = slot.ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
+        let chosen = slot.get_or_init(|| choose(scenario, &arm).map_err(|e| e.to_string()));
+        let chosen = chosen.as_ref().map_err(|text| Error::Internal(text.clone()))?;
+        let scenario = adapted(scenario, chosen);
+        let outcome = simulate(&scenario, &arm, cell.replicate, threads, go_on)?;
+        Ok(Outcome { chosen: chosen.clone(), ..outcome })
+    }
 }
 
 fn arm(scenario: &Scenario, name: &str) -> Result<ArmSpec> {
