@@ -15,6 +15,7 @@ pub mod draw;
 pub mod engine;
 pub mod exchange;
 mod group;
+pub mod learn;
 pub mod link;
 mod population;
 mod quantile;

@@ -15,10 +15,24 @@ pub struct LearningSpec {
     pub exchanges_per_example: f64,
     /// Capability areas of the teacher.
     pub area: Vec<AreaSpec>,
-    /// Numbers of an input.
+    /// Numbers of a question, its area not counted.
+    #[schemars(extend("x-evidence" = "A"))]
     pub inputs: usize,
-    /// Answers to choose from, in each area.
+    /// Answers to choose from, in each area; refusing is one more.
+    #[schemars(extend("x-evidence" = "A"))]
     pub classes: usize,
+    /// Share of questions that are marked: the right answer to them is to refuse.
+    #[schemars(extend("x-evidence" = "A"))]
+    pub guardrail_share: f64,
+    /// Units of each hidden layer of the teacher.
+    #[schemars(extend("x-evidence" = "A"))]
+    pub teacher_hidden: Vec<usize>,
+    /// Questions of each area whose right answers the teacher learns from.
+    #[schemars(extend("x-evidence" = "A"))]
+    pub teacher_rows: usize,
+    /// Optimiser steps of the teacher.
+    #[schemars(extend("x-evidence" = "A"))]
+    pub teacher_steps: usize,
     /// Units of each hidden layer of the student.
     pub hidden: Vec<usize>,
     /// Most optimiser steps of a student.
@@ -47,6 +61,10 @@ impl Default for LearningSpec {
             area: vec![area("tools", 2), area("coding", 6), area("reasoning", 12)],
             inputs: 16,
             classes: 4,
+            guardrail_share: 0.05,
+            teacher_hidden: vec![256, 128],
+            teacher_rows: 20_000,
+            teacher_steps: 3_000,
             hidden: vec![128],
             steps: 2_000,
             test: 1_000,
