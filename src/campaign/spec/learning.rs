@@ -57,16 +57,16 @@ impl Default for LearningSpec {
         let area = |name: &str, complexity| AreaSpec { name: name.into(), complexity };
         Self {
             replicates: 5,
-            exchanges_per_example: 100.0,
+            exchanges_per_example: 200.0,
             area: vec![area("tools", 2), area("coding", 6), area("reasoning", 12)],
             inputs: 16,
             classes: 4,
             guardrail_share: 0.05,
             teacher_hidden: vec![256, 128],
-            teacher_rows: 20_000,
-            teacher_steps: 3_000,
-            hidden: vec![128],
-            steps: 2_000,
+            teacher_rows: 40_000,
+            teacher_steps: 6_000,
+            hidden: vec![128, 128],
+            steps: 3_000,
             test: 1_000,
         }
     }
