@@ -61,7 +61,7 @@ impl Wanted {
         let asked = |word: &str| std::env::args().any(|a| a == word);
         let whole = asked("campaign");
         let (queries, every_us) = if whole { CAMPAIGN } else { DAY };
-        let cusum = cusum::Params { k: 0.5, h: 8.0 };
+        let cusum = cusum::Params { k: 0.5, h: 40.0 };
         let round = round::Params { digits: 1 };
         Self {
             probs: whole || asked("probs") || asked("round"),

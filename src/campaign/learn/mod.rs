@@ -141,30 +141,27 @@ impl School {
         actor: usize,
         counts: &[Vec<usize>],
     ) -> Result<BTreeMap<Vec<usize>, Vec<Grade>>> {
-        let most: Vec<usize> = (0..self.exams.len())
-            .map(|area| counts.iter().map(|c| c[area]).max().unwrap_or(0))
-            .collect();
+        let most = |area: usize| counts.iter().map(|c| c[area]).max().unwrap_or(0);
+        let most: Vec<usize> = (0..self.exams.len()).map(most).collect();
         let name = &self.scenario.actor[actor].name;
         let notes = student::ask(&self.world, &self.teacher, name, &most)?;
-        let mut open: BTreeMap<Vec<usize>, Vec<Grade>> =
-            counts.iter().map(|c| (c.clone(), Vec::new())).collect();
-        let mut work: Vec<_> = open.iter_mut().collect();
-        let each = work.len().div_ceil(self.threads.max(1)).max(1);
-        std::thread::scope(|scope| {
-            let start = |piece: &'_ mut [(&'_ Vec<usize>, &'_ mut Vec<Grade>)]| -> Result<()> {
-                piece.iter_mut().try_for_each(|(counts, grades)| {
-                    **grades = self.student(&notes, counts)?;
-                    Ok(())
-                })
-            };
+        let mut sets = counts.to_vec();
+        sets.sort_unstable();
+        sets.dedup();
+        let each = sets.len().div_ceil(self.threads.max(1)).max(1);
+        let train = |sets: &[Vec<usize>]| -> Result<Vec<Vec<Grade>>> {
+            sets.iter().map(|counts| self.student(&notes, counts)).collect()
+        };
+        let parts = std::thread::scope(|scope| {
+            let train = &train;
             let threads: Vec<_> =
-                work.chunks_mut(each).map(|piece| scope.spawn(move || start(piece))).collect();
-            threads.into_iter().try_for_each(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
+                sets.chunks(each).map(|piece| scope.spawn(move || train(piece))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Vec<Vec<Grade>>>>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<_>>>()
         })?;
-        Ok(open)
+        Ok(sets.into_iter().zip(parts.into_iter().flatten()).collect())
     }
 
     /// Trains and examines one student.

@@ -70,7 +70,7 @@ pub fn train(
     counts: &[usize],
     seed: Seed,
 ) -> Result<Model> {
-    let fresh = world.network(&spec.hidden, seed.child("init")).map_err(|e| e.under("learning"))?;
+    let fresh = world.network(&spec.hidden, seed.child("init"))?;
     if counts.iter().sum::<usize>() < FEWEST {
         return Ok(fresh);
     }

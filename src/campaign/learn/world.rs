@@ -127,9 +127,7 @@ impl World {
             ..Recipe::default()
         };
         let lesson = Lesson { inputs, targets: Targets::Labels(labels) };
-        let fresh = self
-            .network(&spec.teacher_hidden, seed.child("init"))
-            .map_err(|e| e.under("learning.teacher"))?;
+        let fresh = self.network(&spec.teacher_hidden, seed.child("init"))?;
         Ok(Arc::new(fit(fresh, &lesson, Loss::HardLabel, &recipe, seed.child("fit"))?.last))
     }
 }

@@ -34,10 +34,13 @@ pub struct LearningSpec {
     #[schemars(extend("x-evidence" = "A"))]
     pub teacher_steps: usize,
     /// Units of each hidden layer of the student.
+    #[schemars(extend("x-evidence" = "A"))]
     pub hidden: Vec<usize>,
     /// Most optimiser steps of a student.
+    #[schemars(extend("x-evidence" = "A"))]
     pub steps: usize,
-    /// Held-out questions of each area.
+    /// Held-out questions of each area; a quarter as many marked ones are asked beside them.
+    #[schemars(extend("x-evidence" = "A"))]
     pub test: usize,
 }
 
