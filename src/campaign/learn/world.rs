@@ -98,8 +98,7 @@ impl World {
             }
             let mut row = inputs.row_mut(labels.len());
             row.slice_mut(s![..self.inputs]).iter_mut().zip(&x).for_each(|(to, &x)| *to = x);
-            row[self.inputs + area] =
-                std::env::var("RS").ok().and_then(|s| s.parse().ok()).unwrap_or(AREA_SIGNAL);
+            row[self.inputs + area] = AREA_SIGNAL;
             labels.push(if marked { self.classes } else { self.rules[area].answer(&x) });
         }
         Rows { inputs, labels }
