@@ -244,6 +244,17 @@ impl Scenario {
         whole("learning.replicates", u64::from(l.replicates), 0, u64::MAX)?;
         whole("learning.inputs", l.inputs as u64, 1, 4_096)?;
         whole("learning.classes", l.classes as u64, 2, 1_000)?;
+        if l.guardrail_share != 0.0 {
+            range("learning.guardrail-share", l.guardrail_share, 0.001, 0.5)?;
+        }
+        for (key, layers) in
+            [("learning.hidden", &l.hidden), ("learning.teacher-hidden", &l.teacher_hidden)]
+        {
+            whole(key, layers.len() as u64, 1, 8)?;
+            layers.iter().try_for_each(|&units| whole(key, units as u64, 1, 8_192))?;
+        }
+        whole("learning.teacher-rows", l.teacher_rows as u64, 10, 1_000_000)?;
+        whole("learning.teacher-steps", l.teacher_steps as u64, 1, 10_000_000)?;
         whole("learning.steps", l.steps as u64, 1, 10_000_000)?;
         whole("learning.test", l.test as u64, 10, 1_000_000)
     }
