@@ -141,6 +141,8 @@ fn point(
 ) -> Point {
     let mut sums = Tally::default();
     days.of_party(party).take(day as usize).for_each(|t| sums.add(t));
+    // One number for each area, whether or not anything of it leaked.
+    sums.areas.resize(scenario.learning.area.len(), 0);
     let actor = party.checked_sub(1).map(|i| &rules.actors[i]);
     let flop = actor.map_or(0.0, |a| {
         let training = f64::from(day) - a.start_us as f64 / DAY as f64;

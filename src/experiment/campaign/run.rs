@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use super::plan::{Cell, Plan};
-use super::record::{ActorLearnt, CampaignRecord, Choice, Outcome, Part, VERSION};
+use super::record::{ActorLearnt, CampaignRecord, Choice, Outcome, Part, Point, VERSION};
 use crate::campaign::adapt::{adapted, choose};
 use crate::campaign::learn::{Leak, School};
 use crate::campaign::outcome::simulate;
@@ -35,13 +35,21 @@ pub struct Campaigns<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
     chosen: BTreeMap<(usize, String), OnceLock<Chosen>>,
+    /// By variant and replicate: arms share their teacher.
+    schools: BTreeMap<(usize, u32), OnceLock<std::result::Result<School, String>>>,
 }
 
 impl<'a> Campaigns<'a> {
     /// Nothing is chosen yet.
     pub fn new(plan: &'a Plan, folder: &'a RunFolder) -> Self {
-        let keys = plan.cells.iter().map(|c| (c.variant, c.arm.clone()));
-        Self { plan, folder, chosen: keys.map(|key| (key, OnceLock::new())).collect() }
+        let of_arm = |c: &Cell| ((c.variant, c.arm.clone()), OnceLock::new());
+        let of_replicate = |c: &Cell| ((c.variant, c.replicate), OnceLock::new());
+        Self {
+            plan,
+            folder,
+            chosen: plan.cells.iter().map(of_arm).collect(),
+            schools: plan.cells.iter().map(of_replicate).collect(),
+        }
     }
 
     /// Runs what is missing. `told` hears of each cell that ends: its number among all, and the message of a
@@ -112,7 +120,7 @@ impl<'a> Campaigns<'a> {
                         cell.id
                     ))
                 })?;
-                (None, learn(scenario, cell.replicate, &outcome, threads)?)
+                (None, self.learn(cell, scenario, &outcome, threads)?)
             }
         };
         Ok(CampaignRecord {
@@ -147,29 +155,35 @@ impl<'a> Campaigns<'a> {
         let outcome = simulate(&scenario, &arm, cell.replicate, threads, go_on)?;
         Ok(Outcome { chosen: chosen.clone(), ..outcome })
     }
+
+    /// Students of every actor, on what had leaked to it by each day.
+    fn learn(
+        &self,
+        cell: &Cell,
+        scenario: &Scenario,
+        outcome: &Outcome,
+        threads: usize,
+    ) -> Result<Vec<ActorLearnt>> {
+        let slot = self.schools.get(&(cell.variant, cell.replicate));
+        let slot = slot.ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
+        let open = || School::new(scenario, cell.replicate, threads).map_err(|e| e.to_string());
+        let school = slot.get_or_init(open).as_ref();
+        let school = school.map_err(|text| Error::Internal(text.clone()))?;
+        let each = outcome.actors.iter().enumerate().map(|(i, party)| {
+            let leaks: Vec<Leak> = party.points.iter().map(leak).collect();
+            let rows = school.learn(i, &leaks)?;
+            Ok(ActorLearnt { actor: party.name.clone(), points: party.points.clone(), rows })
+        });
+        each.collect()
+    }
+}
+
+/// What had leaked by a day of the grid, area by area.
+fn leak(point: &Point) -> Leak {
+    Leak { day: point.day, areas: point.sums.areas.clone(), tokens: point.sums.useful_tokens }
 }
 
 fn arm(scenario: &Scenario, name: &str) -> Result<ArmSpec> {
     let found = scenario.arms().into_iter().find(|arm| arm.name == name);
     found.ok_or_else(|| Error::Internal(format!("no arm is called {name}")))
-}
-
-/// Students of every actor, on what had leaked to it by each day.
-fn learn(
-    scenario: &Scenario,
-    replicate: u32,
-    outcome: &Outcome,
-    threads: usize,
-) -> Result<Vec<ActorLearnt>> {
-    let school = School::new(scenario, replicate, threads)?;
-    let each = outcome.actors.iter().enumerate().map(|(i, party)| {
-        let leaks: Vec<Leak> = party
-            .points
-            .iter()
-            .map(|p| Leak { day: p.day, areas: p.sums.areas.clone(), tokens: p.sums.useful_tokens })
-            .collect();
-        let rows = school.learn(i, &leaks)?;
-        Ok(ActorLearnt { actor: party.name.clone(), points: party.points.clone(), rows })
-    });
-    each.collect()
 }
