@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod build;
+pub mod campaign;
 mod details;
 mod efficiency;
 mod family;
@@ -11,6 +12,7 @@ mod headline;
 mod html;
 mod markdown;
 mod notes;
+mod page;
 pub mod parquet;
 mod payload;
 pub mod records;
