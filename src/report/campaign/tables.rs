@@ -169,7 +169,7 @@ fn headline(slice: &Slice<'_>, settings: &Settings) -> Option<Table> {
          1979), the other columns are exploratory. `-`: replicates do not differ, or there are none.",
         if score == "recovered" { "the mean over actors and areas" } else { "over all actors" }
     );
-    let title = format!("each arm minus `{first}`, points");
+    let title = format!("each arm minus {first}, points");
     (!all.is_empty())
         .then(|| table(&title, heads.into_iter(), all.iter().map(row).collect(), Some(remark)))
 }
@@ -227,14 +227,19 @@ fn detection(slice: &Slice<'_>, settings: &Settings) -> Table {
         row
     };
     let rates = BASE_RATES.map(|pi| format!("at {} %", short(100.0 * pi)));
-    let heads = ["arm", "n", "actors' accounts alarmed", "honest accounts alarmed", "precision, %"];
+    let heads = ["arm", "n", "actors' accounts", "honest accounts", "precision, %"];
     let heads: Vec<&str> = heads.into_iter().chain(rates.iter().map(String::as_str)).collect();
     let remark = "Precision = right alarms over all alarms, account by account, at this scenario's own mix \
                   (honest accounts weighted). At other shares of attackers among all accounts (0.48 % is \
                   24,000 in 5 million) it follows from the alarmed shares over all replicates by Bayes' rule, \
                   with the ends of Wilson's 90 % interval of the honest share."
         .to_string();
-    table("precision of alarms, %", heads.into_iter(), found.map(row).collect(), Some(remark))
+    table(
+        "accounts with an alarm, and precision",
+        heads.into_iter(),
+        found.map(row).collect(),
+        Some(remark),
+    )
 }
 
 fn at_rate(at: &Option<AtRate>) -> String {

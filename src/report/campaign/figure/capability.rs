@@ -61,8 +61,8 @@ fn of_actor(
     let caption = format!(
         "Capability at day N of {actor}: recovered = (student - floor) / (teacher - floor) of a student \
          trained on what had leaked by then, for each area, against days, dollars (log scale) and the \
-         operations that had gone into the student (log scale). One line per arm: median over {n} \
-         replicates, the band is the 90 % interval."
+         operations that had gone into the student (log scale). One line per arm: median over \
+         replicates (n = {n}), the band is the 90 % interval."
     );
     Ok(Some(Drawn { name: format!("capability-{}", number + 1), caption, svg }))
 }

@@ -49,9 +49,9 @@ fn logarithmic(
     let (low, high) = if low <= high { (low, high) } else { (1.0, 10.0) };
     let (first, last) =
         (libm::floor(libm::log10(low)) as i32, libm::ceil(libm::log10(high)) as i32);
-    let steps: &[f64] = match last - first {
-        0..=1 => &[1.0, 2.0, 3.0, 5.0, 7.0],
-        2..=3 => &[1.0, 3.0],
+    let steps: &[f64] = match high / low {
+        ratio if ratio < 20.0 => &[1.0, 2.0, 3.0, 5.0, 7.0],
+        ratio if ratio < 2_000.0 => &[1.0, 3.0],
         _ => &[1.0],
     };
     let power = |p: i32| steps.iter().map(move |m| m * libm::exp10(f64::from(p)));
