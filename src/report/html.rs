@@ -1,10 +1,11 @@
-//! One self-contained page: no network, light and dark, figures inline, the tidy table inside.
+//! The page of a summary: figures inline, the tidy table inside.
 
 use std::fmt::Write as _;
 
 use super::Summary;
 use super::details;
 use super::figure::Figure;
+use super::page::{self, Table, capital, escape, prose};
 use super::payload;
 use super::summary::Slice;
 use super::table::{
@@ -12,11 +13,6 @@ use super::table::{
 };
 use crate::error::Result;
 use crate::experiment::record::Record;
-
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
-/// What the page may load: nothing that it does not bring.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// The page of a summary. `command` makes it again.
 pub fn page(
@@ -26,38 +22,21 @@ pub fn page(
     command: &str,
     figures: &[Figure],
 ) -> Result<String> {
-    let (name, command) = (escape(name), escape(command));
-    let size = size(summary);
-    let mut body = format!("<h1>{name}</h1>\n<p>{size}<br>Made by <code>{command}</code></p>\n");
+    let mut body = page::top(name, &size(summary), command);
     for slice in summary.parts().filter(|s| !s.rows.is_empty()) {
         recovered(&mut body, &slice);
         arms(&mut body, &slice);
         details::matched(&slice).iter().for_each(|t| detail(&mut body, &slice, t));
     }
-    explain(&mut body, summary);
-    notes(&mut body, summary);
-    for figure in figures {
-        let _ = writeln!(
-            body,
-            "<figure>{}<figcaption>{} <code>{command}</code></figcaption></figure>",
-            figure.svg,
-            escape(&figure.caption)
-        );
-    }
+    page::explain(&mut body, &explanation(summary));
+    page::notes(&mut body, &summary.notes);
+    figures.iter().for_each(|f| page::figure(&mut body, f, command));
     for slice in summary.parts() {
         references(&mut body, &slice);
         details::others(&slice).iter().for_each(|t| detail(&mut body, &slice, t));
     }
     rows(&mut body, summary);
-    let data = payload::json(all)?;
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{name}</title>\n<style>{STYLE}</style></head>\n<body><main>\n{body}</main>\n\
-         <script type=\"application/json\" id=\"records\" data-name=\"{name}\">{data}</script>\n\
-         <script>{SCRIPT}</script></body></html>\n"
-    ))
+    Ok(page::document(name, &body, &payload::json(all)?))
 }
 
 /// How much there is.
@@ -72,25 +51,6 @@ fn size(summary: &Summary) -> String {
     format!(
         "{cells} cells of students: {rows} combinations of arm, student and budget, {each} seeds each."
     )
-}
-
-fn notes(body: &mut String, summary: &Summary) {
-    if summary.notes.is_empty() {
-        return;
-    }
-    body.push_str("<section class=\"notes\" aria-label=\"Notes\"><ul>\n");
-    for note in &summary.notes {
-        let _ = writeln!(body, "<li>{}</li>", prose(note));
-    }
-    body.push_str("</ul></section>\n");
-}
-
-fn explain(body: &mut String, summary: &Summary) {
-    body.push_str("<section class=\"explain\" aria-label=\"What the numbers mean\">\n");
-    for paragraph in explanation(summary) {
-        let _ = writeln!(body, "<p>{}</p>", prose(&paragraph));
-    }
-    body.push_str("</section>\n");
 }
 
 fn recovered(body: &mut String, slice: &Slice<'_>) {
@@ -168,34 +128,11 @@ fn references(body: &mut String, slice: &Slice<'_>) {
 }
 
 fn detail(body: &mut String, slice: &Slice<'_>, given: &details::Table) {
-    if !given.rows.is_empty() {
-        let mut table = Table::start(&titled(slice, &capital(&given.title)));
-        table.heads(&given.heads.iter().map(String::as_str).collect::<Vec<_>>());
-        for row in &given.rows {
-            table.row(&row[0], &row[1..].iter().map(|c| escape(c)).collect::<Vec<_>>());
-        }
-        table.end(body);
-    }
-    if let Some(remark) = &given.remark {
-        let alone = given.rows.is_empty();
-        let remark = if alone { format!("{}: {remark}", given.title) } else { remark.clone() };
-        let remark = capital(&remark);
-        let _ = writeln!(body, "<p class=\"explain\">{}</p>", prose(&remark));
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    page::text(body, &titled(slice, &capital(&given.title)), given);
 }
 
 fn rows(body: &mut String, summary: &Summary) {
-    body.push_str(
-        "<p class=\"tools\"><label for=\"filter\">Filter rows</label> \
-         <input id=\"filter\" type=\"search\" placeholder=\"arm, student or budget\"> \
-         <output id=\"shown\" for=\"filter\" aria-live=\"polite\"></output> \
-         <button id=\"download\" type=\"button\">Download CSV</button></p>\n",
-    );
+    page::tools(body, "arm, student or budget");
     let swept = summary.slices.iter().any(|s| !s.is_empty());
     let timed = summary.rows.iter().any(|r| r.days.mean.is_some_and(|d| d > 0.0));
     let mut table = Table::start("Every arm, student and budget; shares in %");
@@ -227,61 +164,6 @@ fn rows(body: &mut String, summary: &Summary) {
 
 fn titled(slice: &Slice<'_>, title: &str) -> String {
     if slice.name.is_empty() { title.into() } else { format!("{title} ({})", slice.name) }
-}
-
-/// A table with a caption, sortable column heads and a head in each row.
-struct Table(String);
-
-impl Table {
-    fn start(caption: &str) -> Self {
-        let caption = escape(caption);
-        Self(format!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\
-             <table class=\"sortable\"><caption>{caption}</caption>\n"
-        ))
-    }
-
-    fn heads(&mut self, heads: &[&str]) {
-        self.0.push_str("<thead><tr>");
-        for head in heads {
-            let head = escape(head);
-            let _ =
-                write!(self.0, "<th scope=\"col\"><button type=\"button\">{head}</button></th>");
-        }
-        self.0.push_str("</tr></thead><tbody>\n");
-    }
-
-    /// `cells` are HTML already.
-    fn row(&mut self, head: &str, cells: &[String]) {
-        let _ = write!(self.0, "<tr><th scope=\"row\">{}</th>", escape(head));
-        for cell in cells {
-            let _ = write!(self.0, "<td>{cell}</td>");
-        }
-        self.0.push_str("</tr>\n");
-    }
-
-    fn end(self, body: &mut String) {
-        body.push_str(&self.0);
-        body.push_str("</tbody></table></div>\n");
-    }
-}
-
-/// Escaped, with what is between backticks as code.
-fn prose(text: &str) -> String {
-    let tag = |i: usize| match i {
-        0 => "",
-        i if i.is_multiple_of(2) => "</code>",
-        _ => "<code>",
-    };
-    escape(text).split('`').enumerate().flat_map(|(i, part)| [tag(i), part]).collect()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]
@@ -340,7 +222,6 @@ mod tests {
 
     #[test]
     fn words_between_backticks_are_code() {
-        assert_eq!(prose("under `none` & <b>"), "under <code>none</code> &amp; &lt;b&gt;");
         assert!(!html(&example(), "example").split("<script").next().unwrap().contains('`'));
     }
 

@@ -12,6 +12,7 @@ mod headline;
 mod html;
 mod markdown;
 mod notes;
+mod page;
 pub mod parquet;
 mod payload;
 pub mod records;

@@ -2,10 +2,9 @@
 const element = document.getElementById("records");
 const data = JSON.parse(element.textContent);
 
-// The tidy table: one line per record and score, config leaves as columns.
-function tidy() {
-  const plain = (v) => (v === null || v === undefined ? "" : typeof v === "object" ? JSON.stringify(v) : String(v));
-  const quote = (v) => (/[",\r\n]/.test(v) ? '"' + v.replaceAll('"', '""') + '"' : v);
+// Lines of cells: a table as it is, or records unfolded to one line per score, config leaves as columns.
+function lines() {
+  if (data.head) return [data.head, ...data.rows];
   const config = [...data.config, ...data.same.map(([key]) => key)];
   const head = ["cell", "role", "arm", "student", "budget", "seed", "metric", "value", "unit", "better"];
   const lines = [[...head, ...config.map((key) => "cfg." + key)]];
@@ -16,13 +15,19 @@ function tidy() {
       lines.push([...fixed, ...leaves, ...data.same.map(([, value]) => value)]);
     });
   }
-  return lines.map((line) => line.map((v) => quote(plain(v))).join(",")).join("\r\n") + "\r\n";
+  return lines;
+}
+
+function csv() {
+  const plain = (v) => (v === null || v === undefined ? "" : typeof v === "object" ? JSON.stringify(v) : String(v));
+  const quote = (v) => (/[",\r\n]/.test(v) ? '"' + v.replaceAll('"', '""') + '"' : v);
+  return lines().map((line) => line.map((v) => quote(plain(v))).join(",")).join("\r\n") + "\r\n";
 }
 
 document.getElementById("download").addEventListener("click", () => {
   const link = document.createElement("a");
-  link.setAttribute("href", URL.createObjectURL(new Blob([tidy()], { type: "text/csv" })));
-  link.download = element.dataset.name.replace(/[^\w.-]+/g, "-") + "-records.csv";
+  link.setAttribute("href", URL.createObjectURL(new Blob([csv()], { type: "text/csv" })));
+  link.download = element.dataset.name.replace(/[^\w.-]+/g, "-") + (data.head ? "-summary.csv" : "-records.csv");
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.getAttribute("href")), 1000);
 });
@@ -41,8 +46,13 @@ document.getElementById("filter").addEventListener("input", (event) => {
   shown.textContent = words.length ? `${count} of ${long.rows.length} rows` : "";
 });
 
+// 1.2k is more than 300; a bound counts as its number.
+function number(text) {
+  const [, value, unit] = text.match(/^[<>]?\s*(-?[\d.]+(?:e[-+]?\d+)?)([kMB]?)/) ?? [];
+  return parseFloat(value) * { k: 1e3, M: 1e6, B: 1e9 }[unit] || parseFloat(value);
+}
 function order(a, b) {
-  const [x, y] = [parseFloat(a), parseFloat(b)];
+  const [x, y] = [number(a), number(b)];
   if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
   return Number.isNaN(x) ? a.localeCompare(b) : x - y;
 }

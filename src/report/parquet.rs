@@ -20,7 +20,7 @@ use crate::experiment::record::{Record, VERSION};
 use crate::metric::Score;
 
 /// Values of one column, absent ones as `None`.
-enum Column {
+pub(super) enum Column {
     Text(Vec<Option<ByteArray>>),
     Whole(Vec<Option<i64>>),
     Real(Vec<Option<f64>>),
@@ -29,8 +29,17 @@ enum Column {
 
 /// Writes the tidy table as Parquet.
 pub fn write_parquet(records: &[Record], out: &mut (dyn std::io::Write + Send)) -> Result<()> {
-    let columns = columns(records)?;
-    write(&columns, out).map_err(|e| Error::Internal(format!("records.parquet: {e}")))
+    file(&columns(records)?, VERSION, out)
+}
+
+/// Writes these columns: name, whether a value is always there, and the values. `version` is that of the
+/// records.
+pub(super) fn file(
+    columns: &[(String, bool, Column)],
+    version: u32,
+    out: &mut (dyn std::io::Write + Send),
+) -> Result<()> {
+    write(columns, version, out).map_err(|e| Error::Internal(format!("records.parquet: {e}")))
 }
 
 /// [`write_parquet`] into memory.
@@ -66,7 +75,7 @@ fn columns(records: &[Record]) -> Result<Vec<(String, bool, Column)>> {
     Ok(out)
 }
 
-fn whole(name: &str, values: impl Iterator<Item = u64>) -> Result<Column> {
+pub(super) fn whole(name: &str, values: impl Iterator<Item = u64>) -> Result<Column> {
     let convert = |v: u64| {
         i64::try_from(v)
             .map(Some)
@@ -90,7 +99,7 @@ fn typed(values: &[Option<&Value>]) -> Column {
     Column::Text(values.iter().map(|v| v.map(|v| bytes(plain(v)))).collect())
 }
 
-fn bytes(text: String) -> ByteArray {
+pub(super) fn bytes(text: String) -> ByteArray {
     ByteArray::from(text.into_bytes())
 }
 
@@ -115,9 +124,10 @@ fn schema(columns: &[(String, bool, Column)]) -> std::result::Result<TypePtr, Pa
 
 fn write(
     columns: &[(String, bool, Column)],
+    version: u32,
     out: &mut (dyn std::io::Write + Send),
 ) -> std::result::Result<(), ParquetError> {
-    let version = KeyValue::new("retort.record_version".to_string(), VERSION.to_string());
+    let version = KeyValue::new("retort.record_version".to_string(), version.to_string());
     let properties = WriterProperties::builder()
         .set_created_by("retort".into())
         .set_key_value_metadata(Some(vec![version]))

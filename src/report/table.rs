@@ -62,7 +62,8 @@ fn markdown(summary: &Summary) -> String {
     out
 }
 
-fn detail(out: &mut String, table: &details::Table) {
+/// A table of text with its title and remark.
+pub(super) fn detail(out: &mut String, table: &details::Table) {
     let _ = writeln!(out, "### {}\n", table.title);
     if !table.rows.is_empty() {
         grid(out, &table.lines());

@@ -1,60 +1,37 @@
 //! Curves over log budget: recovered, one panel per arm; accuracy without defense, beside references.
 
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::super::summary::{Estimate, Row, Slice};
+use super::super::summary::{Arm, Estimate, Row, Slice};
+use super::axis::{Axis, Point, curve, ends, span};
 use super::legend::{self, Legend};
-use super::{Area, Drawn, colour, failed, labels, mark, width};
-use crate::error::Result;
+use super::panels::{self, Panel, references};
+use super::{Drawn, failed, labels, width};
 use crate::experiment::record::Role;
-
-const PANEL: (u32, u32) = (274, 230);
-
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, RangedCoordf64>>;
 
 /// `recovered` against budget, a panel per arm, a line with its 95 % band per student.
 pub(super) fn recovered(slice: &Slice<'_>) -> Drawn {
-    let (students, arms) = (slice.students(), &slice.arms);
+    let (students, levels) = (slice.students(), recovered_levels(slice));
     let of = |arm: &str| -> Vec<Vec<Point>> {
         students.iter().map(|s| points(slice, arm, s, |r| r.recovered)).collect()
     };
-    let panels: Vec<Vec<Vec<Point>>> = arms.iter().map(|a| of(&a.name)).collect();
-    if panels.iter().flatten().all(Vec::is_empty) {
+    let all: Vec<Vec<Vec<Point>>> = slice.arms.iter().map(|a| of(&a.name)).collect();
+    if all.iter().flatten().all(Vec::is_empty) {
         return Ok(None);
     }
-    let (axis, levels) = (Axis::of(slice), recovered_levels(slice));
-    let shown = levels.iter().map(|l| l.1).chain(panels.iter().flatten().flat_map(|c| ends(c)));
+    let shown = levels.iter().map(|l| l.1).chain(all.iter().flatten().flat_map(|c| ends(c)));
     let range = span(shown, -0.5, 1.5);
-    let columns = arms.len().min(4);
-    let rows = arms.len().div_ceil(columns);
-    let wide = (PANEL.0 * columns as u32).max(600);
-    let legend = Legend::of(&students, &levels, wide as i32);
-    let size = (wide, PANEL.1 * rows as u32 + legend.height as u32);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let (top, body) = root.split_vertically(legend.height);
-        legend.draw(&top)?;
-        for (k, (area, arm)) in body.split_evenly((rows, columns)).iter().zip(arms).enumerate() {
-            let title = if k % columns == 0 { "recovered" } else { "" };
-            let mut chart = ChartBuilder::on(area)
-                .caption(&arm.name, ("sans-serif", 16))
-                .margin(6)
-                .x_label_area_size(38)
-                .y_label_area_size(if title.is_empty() { 34 } else { 50 })
-                .build_cartesian_2d(axis.clone(), range.0..range.1)
-                .map_err(failed)?;
-            axis.mesh(&mut chart, title, 13)?;
-            references(&mut chart, &axis, &levels)?;
-            for (i, points) in panels[k].iter().enumerate() {
-                curve(&mut chart, area, points, i)?;
-            }
-        }
-        root.present().map_err(failed)?;
-    }
+    let panel = |(arm, curves): (&&Arm, Vec<Vec<Point>>)| Panel {
+        title: arm.name.clone(),
+        y: "recovered",
+        axis: axis(slice),
+        range,
+        curves,
+    };
+    let panels: Vec<Panel> = slice.arms.iter().zip(all).map(panel).collect();
+    let columns = panels.len().min(4);
+    let svg = panels::draw(&students, &levels, &panels, columns, None)?;
     let caption = "Recovered share of the teacher's skill above the best constant answer, against \
                    queries (log scale), one panel per arm. Bands are 95 % intervals over seeds.";
     Ok(Some(("recovered-vs-budget", caption.into(), svg)))
@@ -68,7 +45,7 @@ pub(super) fn accuracy(slice: &Slice<'_>) -> Drawn {
     if curves.iter().all(Vec::is_empty) {
         return Ok(None);
     }
-    let axis = Axis::of(slice);
+    let axis = axis(slice);
     let lines = named_references(slice);
     let levels: Vec<(Role, f64)> = lines.iter().map(|l| (l.1, l.2)).collect();
     let shown = levels.iter().map(|l| l.1).chain(curves.iter().flat_map(|c| ends(c)));
@@ -110,9 +87,6 @@ pub(super) fn accuracy(slice: &Slice<'_>) -> Drawn {
     Ok(Some(("accuracy-vs-budget", caption.into(), svg)))
 }
 
-/// Log budget, mean and interval.
-type Point = (f64, f64, Option<(f64, f64)>);
-
 fn points(
     slice: &Slice<'_>,
     arm: &str,
@@ -123,73 +97,13 @@ fn points(
     slice.curve(arm, student).into_iter().filter_map(at).collect()
 }
 
-fn ends(curve: &[Point]) -> impl Iterator<Item = f64> + '_ {
-    curve.iter().flat_map(|(_, mean, interval)| {
-        let (low, high) = interval.unwrap_or((*mean, *mean));
-        [low, *mean, high]
-    })
-}
-
-/// From 0 to 1 and as far beyond as the values go, up to the limits, with a little air.
-fn span(values: impl Iterator<Item = f64>, least: f64, most: f64) -> (f64, f64) {
-    let (low, high) = values.fold((0.0, 1.0), |(l, h): (f64, f64), v| (l.min(v), h.max(v)));
-    let (low, high) = (low.max(least), high.min(most));
-    (if low < 0.0 { low - 0.02 } else { 0.0 }, high + 0.04)
-}
-
 /// The log budget axis: a tick at each budget, thinned where there are many.
-#[derive(Clone)]
-struct Axis {
-    budgets: Vec<u64>,
-    range: (f64, f64),
-}
-
-impl Ranged for Axis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        let share = (value - self.range.0) / (self.range.1 - self.range.0);
-        limit.0 + libm::round(share * f64::from(limit.1 - limit.0)) as i32
-    }
-
-    fn key_points<H: KeyPointHint>(&self, _: H) -> Vec<f64> {
-        self.budgets.iter().map(|b| log(*b)).collect()
-    }
-
-    fn range(&self) -> std::ops::Range<f64> {
-        self.range.0..self.range.1
-    }
-}
-
-impl Axis {
-    fn of(slice: &Slice<'_>) -> Self {
-        let mut budgets: Vec<u64> = slice.rows.iter().map(|r| r.budget.max(1)).collect();
-        budgets.sort_unstable();
-        budgets.dedup();
-        let at = |b: Option<&u64>| log(b.copied().unwrap_or(1));
-        let (low, high) = (at(budgets.first()), at(budgets.last()));
-        let air = if low < high { 0.03 * (high - low) } else { 0.5 };
-        let step = budgets.len().div_ceil(6).max(1);
-        let budgets = budgets.into_iter().rev().step_by(step).collect();
-        Self { budgets, range: (low - air, high + air) }
-    }
-
-    fn mesh(&self, chart: &mut Chart<'_, '_>, y: &str, size: i32) -> Result<()> {
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.12))
-            .x_labels(self.budgets.len())
-            .y_labels(6)
-            .x_desc("queries")
-            .y_desc(y)
-            .x_label_formatter(&|x| short(libm::round(libm::exp(*x)) as u64))
-            .y_label_formatter(&|y| format!("{y:.1}"))
-            .label_style(("sans-serif", size))
-            .draw()
-            .map_err(failed)
-    }
+fn axis(slice: &Slice<'_>) -> Axis {
+    let mut budgets: Vec<u64> = slice.rows.iter().map(|r| r.budget.max(1)).collect();
+    budgets.sort_unstable();
+    budgets.dedup();
+    let ticks = budgets.into_iter().map(log).collect();
+    Axis::around("queries", ticks, |x| short(libm::round(libm::exp(x)) as u64))
 }
 
 fn log(budget: u64) -> f64 {
@@ -203,33 +117,6 @@ fn short(n: u64) -> String {
         n if n >= 10_000 => format!("{}k", n as f64 / 1e3),
         n => n.to_string(),
     }
-}
-
-fn references(chart: &mut Chart<'_, '_>, axis: &Axis, levels: &[(Role, f64)]) -> Result<()> {
-    for (role, y) in levels {
-        let line = [(axis.range.0, *y), (axis.range.1, *y)];
-        chart.draw_series(LineSeries::new(line, legend::ink(*role).mix(0.7))).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn curve(chart: &mut Chart<'_, '_>, area: &Area<'_>, points: &[Point], i: usize) -> Result<()> {
-    let upper = points.iter().filter_map(|p| Some((p.0, p.2?.1)));
-    let lower = points.iter().rev().filter_map(|p| Some((p.0, p.2?.0)));
-    let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
-    if outline.len() > 2 {
-        chart.draw_series([Polygon::new(outline, colour(i).mix(0.18))]).map_err(failed)?;
-    } else if let [high, low] = outline[..] {
-        chart.draw_series(LineSeries::new([high, low], colour(i).mix(0.6))).map_err(failed)?;
-    }
-    let line = points.iter().map(|p| (p.0, p.1));
-    chart.draw_series(LineSeries::new(line, colour(i).stroke_width(2))).map_err(failed)?;
-    let base = area.get_base_pixel();
-    for p in points {
-        let (x, y) = chart.backend_coord(&(p.0, p.1));
-        mark(area, (x - base.0, y - base.1), i)?;
-    }
-    Ok(())
 }
 
 /// References on the scale of `recovered`.

@@ -11,7 +11,7 @@ const ROLES: [Role; 4] = [Role::Teacher, Role::Insider, Role::Public, Role::Untr
 const FONT: i32 = 15;
 
 /// Students' colours and marks, then the dashes of the references.
-pub(super) struct Legend<'a> {
+pub(in crate::report) struct Legend<'a> {
     students: Vec<(&'a str, (i32, i32))>,
     references: Vec<(Role, (i32, i32))>,
     /// Pixels.

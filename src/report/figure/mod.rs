@@ -1,10 +1,13 @@
 //! Figures as SVG text. No font of the machine is read: SVG names a family and the viewer draws it.
 
+pub(super) mod axis;
 mod curves;
 mod heatmap;
 mod labels;
-mod legend;
+pub(super) mod legend;
+pub(super) mod panels;
 mod pareto;
+pub(super) mod scatter;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -24,6 +27,12 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// A raw picture with its caption.
+    pub(super) fn of(name: String, caption: String, raw: &str) -> Self {
+        let svg = finish(raw, &caption);
+        Self { name, caption, svg }
+    }
+
     /// The picture on a white card: for a file, readable wherever it is shown.
     pub fn card(&self) -> String {
         let Some(end) = self.svg.find('>') else { return self.svg.clone() };
@@ -52,7 +61,7 @@ const DASHES: [(RGBColor, &str, &str); 4] = [
     (RGBColor(4, 0, 0), "#040000", "1.5 3"),
 ];
 
-fn colour(i: usize) -> RGBColor {
+pub(super) fn colour(i: usize) -> RGBColor {
     PALETTE[i % PALETTE.len()]
 }
 
@@ -73,11 +82,7 @@ pub fn all(summary: &Summary) -> Result<Vec<Figure>> {
                 } else {
                     format!("{}: {caption}", slice.name)
                 };
-                figures.push(Figure {
-                    name: format!("{name}{suffix}"),
-                    svg: finish(&svg, &caption),
-                    caption,
-                });
+                figures.push(Figure::of(format!("{name}{suffix}"), caption, &svg));
             }
         }
     }
@@ -86,20 +91,20 @@ pub fn all(summary: &Summary) -> Result<Vec<Figure>> {
 
 /// File stem, caption and raw picture.
 type Drawn = Result<Option<(&'static str, String, String)>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn failed<E: std::fmt::Display>(e: E) -> Error {
+pub(super) fn failed<E: std::fmt::Display>(e: E) -> Error {
     Error::Internal(format!("drawing: {e}"))
 }
 
 /// Pixels that a text needs at most, at this font size: no font is there to ask, and SVG text is a
 /// fifth smaller than its nominal size.
-fn width(text: &str, size: i32) -> i32 {
+pub(super) fn width(text: &str, size: i32) -> i32 {
     text.chars().count() as i32 * size / 2
 }
 
 /// Student `i`'s mark: colour and shape differ, so that a grey print is readable too.
-fn mark(area: &Area<'_>, at: (i32, i32), i: usize) -> Result<()> {
+pub(super) fn mark(area: &Area<'_>, at: (i32, i32), i: usize) -> Result<()> {
     let (x, y) = at;
     let ink = colour(i).filled();
     match i % 4 {
