@@ -15,5 +15,6 @@ mod synthetic;
 mod tables;
 mod text;
 mod tidy;
+mod ways;
 
 pub use build::{Pages, build};

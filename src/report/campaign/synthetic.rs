@@ -84,6 +84,7 @@ fn outcome(actors: Vec<Party>, arm: usize) -> Outcome {
         accounts_needed: 1.0,
     };
     Outcome {
+        chosen: Vec::new(),
         state_hash: "0".into(),
         honest: honest(arm),
         actors,
