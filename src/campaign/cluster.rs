@@ -12,7 +12,8 @@ use super::watch::Memory;
 use crate::error::Result;
 use crate::ledger::Tick;
 
-/// What detectors remember of each cluster, by its lowest account: a cluster that grows keeps its memory.
+/// What detectors remember of each cluster, by its lowest account: one that grows, or rests for a day,
+/// keeps its memory.
 #[derive(Default)]
 pub struct Linked {
     memories: BTreeMap<u32, Vec<Memory>>,
@@ -29,14 +30,13 @@ impl Engine<'_> {
             .filter(|&i| !accounts[i].closed(now))
             .collect();
         let clusters = link(rules, &accounts, &active, now)?;
-        let mut kept = BTreeMap::new();
         for members in clusters {
             let lowest = accounts[members[0]].id;
-            let mut memory = self.clusters.memories.remove(&lowest).unwrap_or_else(|| {
+            let memory = self.clusters.memories.entry(lowest).or_insert_with(|| {
                 let topics = usize::from(rules.honest.spec.topics);
                 rules.pooled.iter().map(|w| w.memory(topics)).collect()
             });
-            let review = judge(rules, &accounts, &members, &mut memory);
+            let review = judge(rules, &accounts, &members, memory);
             for &i in &members {
                 let account = &mut accounts[i];
                 account.shared.cluster = lowest;
@@ -46,9 +46,7 @@ impl Engine<'_> {
                     alarm(rules, account, now, review_us, &mut desk);
                 }
             }
-            kept.insert(lowest, memory);
         }
-        self.clusters.memories = kept;
         self.take(now, desk);
         Ok(())
     }

@@ -27,7 +27,7 @@ const SMALL: &str = r#"
     detector = [
         { name = "velocity", test = { kind = "velocity", per-day = 300 }, review-delay-h = 3 },
         { name = "sprt", test = { kind = "sprt" } },
-        { name = "cusum", test = { kind = "cusum", h = 40 } },
+        { name = "cusum", test = { kind = "cusum", group = 20 } },
         { name = "entropy", test = { kind = "entropy", window = 100, below = 1.0 } },
         { name = "mmd", test = { kind = "mmd-table", window = 200 } },
         { name = "pool", scope = "cluster", test = { kind = "mmd-table", window = 500 } },

@@ -33,7 +33,7 @@ pub struct Watcher {
 enum Test {
     Velocity { per_day: u32 },
     Sprt(Sprt),
-    Cusum { rule: Cusum, mean: f64, sd: f64 },
+    Cusum { rule: Cusum, mean: f64, group: u64 },
     Entropy { window: u32, below: f64 },
     Mmd { window: u64, table: MmdTable },
 }
@@ -43,7 +43,7 @@ enum Test {
 pub enum Memory {
     Velocity { day: u32, count: u32 },
     Sprt(SprtState),
-    Cusum(CusumState),
+    Cusum { sum: CusumState, group: SprtState },
     Entropy { counts: Box<[u32]>, n: u32 },
     Mmd { window: MmdTableState, windows: u32 },
 }
@@ -57,10 +57,10 @@ impl Watcher {
                 let rule = sprt::Params { p0: p_benign, p1: p_attack, alpha, beta, restart: true };
                 Test::Sprt(rule.build()?)
             }
-            DetectorKind::Cusum { p_benign, k, h } => Test::Cusum {
+            DetectorKind::Cusum { p_benign, group, k, h } => Test::Cusum {
                 rule: cusum::Params { k, h }.build()?,
                 mean: p_benign,
-                sd: libm::sqrt(p_benign * (1.0 - p_benign)),
+                group: u64::from(group),
             },
             DetectorKind::Entropy { window, below } => Test::Entropy { window, below },
             DetectorKind::MmdTable { window } => {
@@ -83,7 +83,9 @@ impl Watcher {
         match self.test {
             Test::Velocity { .. } => Memory::Velocity { day: 0, count: 0 },
             Test::Sprt(_) => Memory::Sprt(SprtState::default()),
-            Test::Cusum { .. } => Memory::Cusum(CusumState::default()),
+            Test::Cusum { .. } => {
+                Memory::Cusum { sum: CusumState::default(), group: SprtState::default() }
+            }
             Test::Entropy { .. } => Memory::Entropy { counts: vec![0; topics].into(), n: 0 },
             Test::Mmd { .. } => Memory::Mmd { window: MmdTableState::default(), windows: 0 },
         }
@@ -111,9 +113,13 @@ impl Watcher {
             (Test::Sprt(rule), Memory::Sprt(state)) => {
                 rule.observe(state, seen.elicits) == Verdict::Alarm
             }
-            (Test::Cusum { rule, mean, sd }, Memory::Cusum(state)) => {
-                let z = (f64::from(u8::from(seen.elicits)) - mean) / sd;
-                rule.observe(state, z) == Verdict::Alarm
+            (Test::Cusum { rule, mean, group }, Memory::Cusum { sum, group: held }) => {
+                held.merge(SprtState { seen: 1, flagged: u64::from(seen.elicits) });
+                if held.seen < *group {
+                    return false;
+                }
+                let z = score(std::mem::take(held), *mean, *group);
+                rule.observe(sum, z) == Verdict::Alarm
             }
             (Test::Entropy { window, below }, Memory::Entropy { counts, n }) => {
                 counts[usize::from(seen.topic)] += 1;
@@ -161,10 +167,17 @@ impl Watcher {
                 }
                 verdict == Verdict::Alarm
             }
-            (Test::Cusum { rule, mean, sd }, Memory::Cusum(state)) => {
+            (Test::Cusum { rule, mean, group }, Memory::Cusum { sum, group: held }) => {
+                held.merge(SprtState { seen: n, flagged: elicited });
                 // The order within the day is not kept: flags are spread evenly.
-                let z = (elicited as f64 / n.max(1) as f64 - mean) / sd;
-                (0..n.min(100_000)).any(|_| rule.observe(state, z) == Verdict::Alarm)
+                let z = score(*held, *mean, *group);
+                let groups = held.seen / group;
+                if groups > 0 {
+                    let rest = held.seen % group;
+                    held.flagged = held.flagged * rest / held.seen;
+                    held.seen = rest;
+                }
+                (0..groups).any(|_| rule.observe(sum, z) == Verdict::Alarm)
             }
             (Test::Mmd { window, table }, Memory::Mmd { window: held, windows }) => {
                 held.merge(MmdTableState { queries: n, attack: alike });
@@ -188,6 +201,12 @@ impl Watcher {
     }
 }
 
+/// How far the share of flags lies above `mean`, in standard deviations of a group of so many.
+fn score(counts: SprtState, mean: f64, group: u64) -> f64 {
+    let share = counts.flagged as f64 / counts.seen.max(1) as f64;
+    (share - mean) * libm::sqrt(group as f64 / (mean * (1.0 - mean)))
+}
+
 impl Memory {
     /// Adds what is remembered to a hash of the state.
     pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
@@ -199,7 +218,7 @@ impl Memory {
         match self {
             Self::Velocity { day, count } => put(&[u64::from(*day), u64::from(*count)]),
             Self::Sprt(state) => put(&[state.seen, state.flagged]),
-            Self::Cusum(state) => put(&[state.sum.to_bits()]),
+            Self::Cusum { sum, group } => put(&[sum.sum.to_bits(), group.seen, group.flagged]),
             Self::Entropy { counts, n } => {
                 put(&[u64::from(*n)]);
                 counts.iter().for_each(|&c| put(&[u64::from(c)]));

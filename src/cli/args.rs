@@ -48,7 +48,11 @@ pub enum Command {
     /// Data sets: where they come from, and whether they are here
     Data(Data),
     /// Print the JSON Schema of config files
-    Schema,
+    Schema {
+        /// Of scenarios of campaigns
+        #[arg(long)]
+        campaign: bool,
+    },
     /// Print a completion script
     Completions { shell: clap_complete::Shell },
 }
@@ -184,6 +188,7 @@ pub enum Kind {
     Objectives,
     Recoveries,
     Defenses,
+    Detectors,
     Metrics,
 }
 

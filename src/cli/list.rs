@@ -74,6 +74,10 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
                 })
             })
             .collect::<Result<_>>()?,
+        Kind::Detectors => retort::campaign::spec::DetectorKind::examples()
+            .into_iter()
+            .map(|(kind, what)| Ok(Row { example: inline(&to_value(&kind)?), what: what.into() }))
+            .collect::<Result<_>>()?,
         Kind::Metrics => retort::metric::CATALOG
             .iter()
             .map(|m| Row {

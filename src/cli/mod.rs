@@ -55,8 +55,13 @@ fn dispatch(cli: &Cli) -> Result<u8> {
         Command::Score(a) => score::score(a, &cli.common),
         Command::List(a) => list::list(a),
         Command::Data(a) => data::data(a, &cli.common),
-        Command::Schema => {
-            put(&retort::experiment::config::schema::<retort::experiment::spec::Spec>());
+        Command::Schema { campaign } => {
+            use retort::experiment::{config::schema, spec::Spec};
+            put(&if *campaign {
+                schema::<retort::campaign::spec::Scenario>()
+            } else {
+                schema::<Spec>()
+            });
             Ok(0)
         }
         Command::Completions { shell } => {

@@ -2,6 +2,7 @@
 
 mod alloc;
 mod bad_input;
+mod campaign;
 mod cli;
 mod configs;
 mod layering;

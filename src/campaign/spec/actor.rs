@@ -20,10 +20,6 @@ pub struct ActorSpec {
     #[serde(default = "one")]
     #[schemars(extend("x-evidence" = "A: mixing is reported, its share is not"))]
     pub mix_share: f64,
-    /// Prompt templates in use.
-    #[serde(default = "templates")]
-    #[schemars(extend("x-evidence" = "A"))]
-    pub templates: u32,
     /// Topics that the campaign asks about.
     #[serde(default = "topic_focus")]
     #[schemars(extend("x-evidence" = "A: 4 of 64"))]
@@ -52,10 +48,6 @@ pub struct ActorSpec {
     #[serde(default = "sync_every_s")]
     #[schemars(extend("x-evidence" = "A"))]
     pub sync_every_s: f64,
-    /// Share of traffic that moves to a new teacher within a day.
-    #[serde(default = "new_model_shift")]
-    #[schemars(extend("x-evidence" = "S: within 24 h; the share of a half is K"))]
-    pub new_model_shift: f64,
     /// Day of the first exchange.
     #[serde(default)]
     pub start_day: f64,
@@ -261,10 +253,6 @@ const fn one() -> f64 {
     1.0
 }
 
-const fn templates() -> u32 {
-    200
-}
-
 const fn topic_focus() -> u16 {
     4
 }
@@ -291,10 +279,6 @@ const fn sync_jitter_s() -> f64 {
 
 const fn sync_every_s() -> f64 {
     600.0
-}
-
-const fn new_model_shift() -> f64 {
-    0.5
 }
 
 const fn ramp_days() -> f64 {

@@ -82,9 +82,6 @@ pub struct BenignSpec {
     /// Longest wait for a limit before a request is given up.
     #[schemars(extend("x-evidence" = "A"))]
     pub patience_s: f64,
-    /// Recorded traffic to use for arrivals and lengths instead: a BurstGPT, Azure or Mooncake file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<String>,
 }
 
 impl Default for BenignSpec {
@@ -115,7 +112,6 @@ impl Default for BenignSpec {
             shared_card_share: 0.02,
             age_mean_days: 180.0,
             patience_s: 60.0,
-            trace: None,
         }
     }
 }

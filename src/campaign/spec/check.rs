@@ -70,10 +70,6 @@ impl Scenario {
         range("teacher.price-in-usd-per-mtok", t.price_in_usd_per_mtok, 0.0, 10_000.0)?;
         range("teacher.price-out-usd-per-mtok", t.price_out_usd_per_mtok, 0.0, 10_000.0)?;
         range("teacher.latency-s", t.latency_s, 0.0, 3_600.0)?;
-        range("teacher.active-params-b", t.active_params_b, 0.0, 100_000.0)?;
-        for (i, &day) in t.release_days.iter().enumerate() {
-            range(&format!("teacher.release-days[{i}]"), day, 0.0, 3_650.0)?;
-        }
         Ok(())
     }
 
@@ -155,7 +151,6 @@ impl Scenario {
             ("elicit-p", a.elicit_p, 0.0, 1.0),
             ("sync-jitter-s", a.sync_jitter_s, 0.0, 86_400.0),
             ("sync-every-s", a.sync_every_s, 1.0, 86_400.0),
-            ("new-model-shift", a.new_model_shift, 0.0, 1.0),
             ("start-day", a.start_day, 0.0, 3_650.0),
             ("ramp-days", a.ramp_days, 0.0, 3_650.0),
             ("pace-days", a.pace_days, 0.0, 3_650.0),
@@ -180,7 +175,6 @@ impl Scenario {
             range(key, value, low, high)?;
         }
         lengths(a.in_lognormal, a.out_lognormal)?;
-        whole("templates", u64::from(a.templates), 1, 1 << 20)?;
         whole("topic-focus", u64::from(a.topic_focus), 1, u64::from(self.benign.topics))?;
         whole("max-tokens", u64::from(a.max_tokens), 1, 1_000_000)?;
         whole("linkage.groups", u64::from(l.groups), 1, u64::from(a.accounts))?;
@@ -302,7 +296,8 @@ fn test(kind: &DetectorKind) -> Result<()> {
             let expected = format!("more than p-benign = {p_benign}");
             Err(Error::config("test.p-attack", p_attack.to_string(), expected))
         }
-        DetectorKind::Cusum { p_benign, k, h } => {
+        DetectorKind::Cusum { p_benign, group, k, h } => {
+            whole("test.group", u64::from(group), 1, 100_000)?;
             range("test.p-benign", p_benign, 1e-9, 1.0 - 1e-9)?;
             range("test.k", k, 0.0, 100.0)?;
             range("test.h", h, 0.01, 1e6)

@@ -54,11 +54,14 @@ pub enum DetectorKind {
         #[serde(default = "beta")]
         beta: f64,
     },
-    /// Page's cumulative sum of standardised requests for visible reasoning.
+    /// Page's cumulative sum of requests for visible reasoning, standardised group by group.
     #[serde(rename_all = "kebab-case")]
     Cusum {
         #[serde(default = "p_benign")]
         p_benign: f64,
+        /// Requests whose flags make one term: their sum is nearly normal, as the limits of k and h assume.
+        #[serde(default = "cusum_group")]
+        group: u32,
         #[serde(default = "cusum_k")]
         k: f64,
         #[serde(default = "cusum_h")]
@@ -79,6 +82,48 @@ pub enum DetectorKind {
         #[serde(default = "min_size")]
         min_size: u32,
     },
+}
+
+impl DetectorKind {
+    /// One of each kind, with what it is and where it comes from.
+    pub fn examples() -> Vec<(Self, &'static str)> {
+        vec![
+            (
+                Self::Velocity { per_day: 1_000 },
+                "requests of an account, or of each account of a cluster, in a day",
+            ),
+            (
+                Self::Sprt {
+                    p_benign: p_benign(),
+                    p_attack: p_attack(),
+                    alpha: alpha(),
+                    beta: beta(),
+                },
+                "sequential probability ratio test on requests for visible reasoning; Wald 1947",
+            ),
+            (
+                Self::Cusum {
+                    p_benign: p_benign(),
+                    group: cusum_group(),
+                    k: cusum_k(),
+                    h: cusum_h(),
+                },
+                "cumulative sum of the same; Page 1954",
+            ),
+            (
+                Self::Entropy { window: 200, below: 2.0 },
+                "entropy of topics in a window of an account, nats",
+            ),
+            (
+                Self::MmdTable { window: mmd_window() },
+                "measured power of a kernel test of query windows, with the upper bound of its false positives; arXiv 2606.05725",
+            ),
+            (
+                Self::Graph { min_size: min_size() },
+                "linked accounts from a number on; cluster scope",
+            ),
+        ]
+    }
 }
 
 const fn review_delay_h() -> f64 {
@@ -103,6 +148,10 @@ const fn alpha() -> f64 {
 
 const fn beta() -> f64 {
     0.05
+}
+
+const fn cusum_group() -> u32 {
+    50
 }
 
 const fn cusum_k() -> f64 {

@@ -17,7 +17,7 @@ pub use benign::BenignSpec;
 pub use detector::{DetectorKind, DetectorSpec, Scope};
 pub use learning::{AreaSpec, LearningSpec};
 pub use limits::{LimitsSpec, Reserve, ScopeKey, ScopeLimit, TierSpec, Unit, anthropic_2025};
-pub use response::{Action, Perturb, ResponseSpec};
+pub use response::{Action, ResponseSpec};
 
 use std::collections::BTreeMap;
 
@@ -115,14 +115,9 @@ pub struct TeacherSpec {
     /// List price of output tokens.
     #[schemars(extend("x-evidence" = "S: Sonnet 4.6, early 2026"))]
     pub price_out_usd_per_mtok: f64,
-    /// Days when a new teacher appears.
-    pub release_days: Vec<f64>,
     /// From admission to the end of an answer.
     #[schemars(extend("x-evidence" = "A"))]
     pub latency_s: f64,
-    /// Parameters used per token, for the defender's own compute.
-    #[schemars(extend("x-evidence" = "A"))]
-    pub active_params_b: f64,
 }
 
 /// A set of limits and detectors.
@@ -157,13 +152,7 @@ pub struct OutputSpec {
 
 impl Default for TeacherSpec {
     fn default() -> Self {
-        Self {
-            price_in_usd_per_mtok: 3.0,
-            price_out_usd_per_mtok: 15.0,
-            release_days: Vec::new(),
-            latency_s: 8.0,
-            active_params_b: 70.0,
-        }
+        Self { price_in_usd_per_mtok: 3.0, price_out_usd_per_mtok: 15.0, latency_s: 8.0 }
     }
 }
 

@@ -12,8 +12,6 @@ pub struct ResponseSpec {
     /// What a throttled account keeps of its limits.
     #[schemars(extend("x-evidence" = "A"))]
     pub throttle_factor: f64,
-    /// How answers of suspects change, for `perturb`.
-    pub perturb: Perturb,
     /// Chance that a banned account appeals.
     #[schemars(extend("x-evidence" = "S: 52,000 of 1.45 M"))]
     pub appeal_rate: f64,
@@ -49,7 +47,7 @@ pub enum Action {
     Ban,
     /// Its limits shrink.
     Throttle,
-    /// Its answers change.
+    /// Its answers change: they are paid for, and no student learns from them.
     Perturb,
     /// Its owner must prove who they are.
     StepUp,
@@ -57,23 +55,11 @@ pub enum Action {
     Pow,
 }
 
-/// How answers of suspects change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Perturb {
-    /// Only the top label: the scratchpad and the soft part are gone.
-    #[default]
-    LabelOnly,
-    /// A share of answers is wrong.
-    Poison,
-}
-
 impl Default for ResponseSpec {
     fn default() -> Self {
         Self {
             action: Action::Ban,
             throttle_factor: 0.1,
-            perturb: Perturb::LabelOnly,
             appeal_rate: 0.036,
             appeal_success_if_benign: 0.9,
             appeal_days: 7.0,
