@@ -2,9 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::draw::{below, philox};
 use super::exchange::MOST_SCOPES;
 use super::watch::Memory;
 use crate::ledger::{BucketState, GcraState, Tick, WindowState};
+
+/// Addresses move alike in all replicates: they are no part of what is drawn.
+const ADDRESS: u32 = 0x6164_6472;
 
 /// The end of time: no event is due.
 pub const NEVER: Tick = Tick(u64::MAX);
@@ -161,9 +165,8 @@ impl Account {
             return r.ip;
         }
         let turn = at.0 / r.rotation_us;
-        // A different place of the pool at each turn, by the multiplier of Steele and Vigna 2021.
-        let mixed = (u64::from(self.id) ^ (turn << 32)).wrapping_mul(0xD134_2543_DE82_EF95);
-        r.ip + (((mixed >> 32) * u64::from(r.ip_pool)) >> 32)
+        let [word, ..] = philox([turn as u32, 0, self.id, ADDRESS], [0, 0]);
+        r.ip + u64::from(below(word, r.ip_pool))
     }
 
     /// Adds all that counts to a hash of the state.

@@ -6,6 +6,7 @@ use super::account::Account;
 use super::calendar::DAY;
 use super::engine::{Engine, Shard};
 use super::exchange::{Desk, alarm};
+use super::group::root;
 use super::link::graph;
 use super::rules::Rules;
 use super::watch::Memory;
@@ -29,7 +30,7 @@ impl Engine<'_> {
             .filter(|&i| accounts[i].seen.answered > accounts[i].seen.before[0])
             .filter(|&i| !accounts[i].closed(now))
             .collect();
-        let clusters = link(rules, &accounts, &active, now)?;
+        let clusters = remembered(link(rules, &accounts, &active, now)?, &accounts);
         for members in clusters {
             let lowest = accounts[members[0]].id;
             let memory = self.clusters.memories.entry(lowest).or_insert_with(|| {
@@ -97,6 +98,27 @@ pub(super) fn link<A: std::ops::Deref<Target = Account>>(
         members[found.of[place] as usize].push(i);
     }
     Ok(members)
+}
+
+/// Clusters joined where any of their accounts were in one cluster before: what was once seen together stays
+/// together, however addresses move on.
+fn remembered(clusters: Vec<Vec<usize>>, accounts: &[&mut Account]) -> Vec<Vec<usize>> {
+    let mut parent: Vec<usize> = (0..clusters.len()).collect();
+    let mut first: BTreeMap<u32, usize> = BTreeMap::new();
+    for (c, members) in clusters.iter().enumerate() {
+        for &i in members {
+            let other = *first.entry(accounts[i].shared.cluster).or_insert(c);
+            let (a, b) = (root(&mut parent, c), root(&mut parent, other));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    let mut joined: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (c, members) in clusters.into_iter().enumerate() {
+        joined.entry(root(&mut parent, c)).or_default().extend(members);
+    }
+    let mut clusters: Vec<Vec<usize>> = joined.into_values().collect();
+    clusters.iter_mut().for_each(|members| members.sort_unstable());
+    clusters
 }
 
 /// Whether a cluster is alarming, and how long its review takes.

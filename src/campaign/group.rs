@@ -52,7 +52,8 @@ fn roots(rules: &Rules, accounts: &[Account], now: Tick) -> Vec<usize> {
     (0..accounts.len()).map(|i| root(&mut parent, i)).collect()
 }
 
-fn root(parent: &mut [usize], mut at: usize) -> usize {
+/// The root of a place in a forest, with paths halved on the way (Tarjan and van Leeuwen 1984).
+pub(super) fn root(parent: &mut [usize], mut at: usize) -> usize {
     while parent[at] != at {
         parent[at] = parent[parent[at]];
         at = parent[at];
