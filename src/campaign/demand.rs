@@ -34,6 +34,10 @@ pub fn next(rules: &Rules, account: &mut Account, now: Tick, desk: &Desk) {
 /// When a person asks after having asked at `from`.
 pub fn next_of_person(rules: &Rules, account: &mut Account, from: Tick) -> Tick {
     let honest = &rules.honest;
+    if let Some(replay) = &honest.replay {
+        let at = replay.time(account.id, account.nth.wrapping_add(1));
+        return at.filter(|at| at.0 < rules.end).unwrap_or(NEVER);
+    }
     if account.turns_left > 0 {
         account.turns_left -= 1;
         let [word, ..] = rules.draws.words(account.id, Purpose::Arrival, 0, account.nth);

@@ -138,7 +138,12 @@ fn request(rules: &Rules, account: &Account) -> Request {
         Request { attack, repeat, elicits, area, input, output, max_tokens: kind.max_tokens, cost }
     };
     let Some(party) = usize::from(account.party).checked_sub(1) else {
-        return of(&rules.honest.kind, false, 0, false);
+        let request = of(&rules.honest.kind, false, 0, false);
+        let recorded = rules.honest.replay.as_ref().map(|r| r.lengths(account.id, account.nth));
+        return recorded.map_or(request, |(input, output)| {
+            let cost = u64::from(input) * rules.price[0] + u64::from(output) * rules.price[1];
+            Request { input, output, cost, ..request }
+        });
     };
     let actor = &rules.actors[party];
     if u64::from(who) >= actor.own {

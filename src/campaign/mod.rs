@@ -23,6 +23,7 @@ pub mod money;
 pub mod outcome;
 mod population;
 mod quantile;
+mod replay;
 pub mod rules;
 pub mod spec;
 pub mod tally;

@@ -3,6 +3,7 @@
 use super::calendar::{Calendar, DAY, MINUTE, MONTH, SECOND};
 use super::draw::{Draws, threshold};
 use super::quantile::Quantiles;
+use super::replay::Replay;
 use super::spec::{
     Action, ActorSpec, ArmSpec, BenignSpec, DetectorKind, RateShape, Reserve, Scenario, Scope,
     ScopeKey, ScopeLimit, TierSpec, Unit,
@@ -103,6 +104,8 @@ pub struct Honest {
     pub focus: u64,
     /// Chance that a session has at most 1, 2, ... requests, as thresholds.
     pub turns: Vec<u64>,
+    /// Recorded traffic in place of drawn one.
+    pub replay: Option<Replay>,
 }
 
 /// One actor.
@@ -260,6 +263,7 @@ impl Honest {
             idle_us: active_us * (1.0 - spec.active_share) / spec.active_share,
             focus: threshold(spec.topic_focus_share),
             turns: turns(spec.turns_mean),
+            replay: spec.recorded.as_ref().map(|t| Replay::new(t, spec.accounts)),
             spec: spec.clone(),
         }
     }

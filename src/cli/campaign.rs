@@ -1,6 +1,10 @@
 //! Campaigns on the command line: the same commands over a scenario file.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use retort::campaign::spec::Scenario;
+use retort::data::traffic::Traffic;
 use retort::experiment::campaign::record::{Assumption, CampaignRecord, Part};
 use retort::experiment::campaign::{Campaigns, Cell, Plan, Variant};
 use retort::experiment::config::{self, Source};
@@ -31,6 +35,10 @@ fn load(source: &Source) -> Result<Loaded> {
         let mut scenario: Scenario = at.parse()?;
         scenario.sweep.clear();
         scenario.validate().map_err(|e| at.locate(e))?;
+        if let Some(path) = &scenario.benign.trace {
+            let traffic = Traffic::read(Path::new(path))?;
+            scenario.benign.recorded = Some(Arc::new(traffic));
+        }
         variants.push(Variant { label, scenario });
     }
     let plan = Plan::of(variants).map_err(|e| source.locate(e))?;

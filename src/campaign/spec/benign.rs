@@ -1,7 +1,11 @@
 //! Honest accounts.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::data::traffic::Traffic;
 
 /// A population of honest accounts: sessions at a rate of their own, turns within each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +86,13 @@ pub struct BenignSpec {
     /// Longest wait for a limit before a request is given up.
     #[schemars(extend("x-evidence" = "A"))]
     pub patience_s: f64,
+    /// Recorded traffic in place of drawn arrivals and lengths: a BurstGPT, Azure or Mooncake file. Sessions,
+    /// or single requests where a trace has none, are dealt to the accounts; it is played again and again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// What that file holds.
+    #[serde(skip)]
+    pub recorded: Option<Arc<Traffic>>,
 }
 
 impl Default for BenignSpec {
@@ -112,6 +123,8 @@ impl Default for BenignSpec {
             shared_card_share: 0.02,
             age_mean_days: 180.0,
             patience_s: 60.0,
+            trace: None,
+            recorded: None,
         }
     }
 }

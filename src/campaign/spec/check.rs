@@ -5,7 +5,11 @@ use crate::campaign::exchange::MOST_SCOPES;
 use crate::error::{Error, Result, nearest};
 
 /// Most accounts of a scenario, replacements included.
-const MOST_ACCOUNTS: u64 = 20_000_000;
+const MOST_ACCOUNTS: u64 = 4_000_000;
+/// Most of units x seconds of a shared limit: levels are counted in units x microseconds.
+const MOST_LEVEL: u64 = 4_000_000_000_000;
+/// Most examples of a student.
+const MOST_EXAMPLES: f64 = 2e6;
 
 impl Scenario {
     /// Refuses values outside their ranges and names that nothing bears.
@@ -104,6 +108,8 @@ impl Scenario {
             let at = format!("limits.scope[{i}]");
             whole("count", scope.count, 1, 1 << 40).map_err(|e| e.under(&at))?;
             whole("per-s", scope.per_s, 1, 31_536_000).map_err(|e| e.under(&at))?;
+            let most = MOST_LEVEL / scope.per_s;
+            whole("count", scope.count, 1, most).map_err(|e| e.under(&at))?;
         }
         Ok(())
     }
@@ -234,7 +240,9 @@ impl Scenario {
             name(&format!("learning.area[{i}].name"), &area.name)?;
             whole(&format!("learning.area[{i}].complexity"), area.complexity as u64, 1, 4_096)?;
         }
-        range("learning.exchanges-per-example", l.exchanges_per_example, 1.0, 1e12)?;
+        let most = self.actor.iter().map(|a| a.exchanges).max().unwrap_or(0) as f64;
+        let least = if l.replicates == 0 { 1.0 } else { (most / MOST_EXAMPLES).max(1.0) };
+        range("learning.exchanges-per-example", l.exchanges_per_example, least, 1e12)?;
         whole("learning.replicates", u64::from(l.replicates), 0, u64::MAX)?;
         whole("learning.inputs", l.inputs as u64, 1, 4_096)?;
         whole("learning.classes", l.classes as u64, 2, 1_000)?;
@@ -272,10 +280,10 @@ fn check_tier(t: &TierSpec) -> Result<()> {
         ("min-spend-usd", t.min_spend_usd),
         ("min-age-days", t.min_age_days),
         ("monthly-cap-usd", t.monthly_cap_usd),
-        ("spend-per-10min-usd", t.spend_per_10min_usd),
     ] {
         range(key, value, 0.0, 1e7)?;
     }
+    range("spend-per-10min-usd", t.spend_per_10min_usd, 0.0, 1e4)?;
     for (key, value) in [("rpm", t.rpm), ("itpm", t.itpm), ("otpm", t.otpm), ("rpd", t.rpd)] {
         whole(key, value, 0, 1 << 32)?;
     }

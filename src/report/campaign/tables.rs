@@ -9,6 +9,7 @@ use super::summary::money::{BOOKS, COSTS, RETURN};
 use super::summary::precision::{self, AtRate, BASE_RATES};
 use super::summary::settings::Settings;
 use super::summary::sides::{BANS, CATCH, HARM, MET, PRICE};
+use crate::experiment::campaign::record::Learnt;
 use crate::report::details::Table;
 use crate::report::table::p_value;
 
@@ -189,12 +190,19 @@ fn recovered(slice: &Slice<'_>) -> Option<Table> {
             let n = at(None).map_or(0, |s| s.n);
             let mut row = vec![actor.to_string(), name(arm), n.to_string(), cell(None)];
             row.extend(areas.iter().map(|a| cell(Some(a))));
+            for score in [|r: &Learnt| r.refuse_recall, |r: &Learnt| r.false_refusal] {
+                let spread_of = learning::on_last_day(arm, actor, score);
+                row.push(spread(&spread_of, Unit::Share, true));
+            }
             rows.push(row);
         }
     }
     let day = slice.arms.iter().filter_map(learning::last_day).max().unwrap_or(0);
     let heads = ["actor", "arm", "n", "mean of areas"].into_iter().chain(areas);
-    Some(table(&format!("recovered by day {day}, %"), heads, rows, None))
+    let heads = heads.chain(["refuses marked", "refuses others"]);
+    let remark = "refuses marked, others: shares of questions that students refuse where the teacher's guardrail \
+        does, and elsewhere; nobody asked for these, they crossed with the rest.";
+    Some(table(&format!("recovered by day {day}, %"), heads, rows, Some(remark.into())))
 }
 
 /// Last-day recovered of every variant; none without a sweep.

@@ -2,7 +2,7 @@
 
 use super::gather::Arm;
 use super::spread::Spread;
-use crate::experiment::campaign::record::ActorLearnt;
+use crate::experiment::campaign::record::{ActorLearnt, Learnt};
 
 /// A day of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +45,18 @@ pub fn recovered(learnt: &ActorLearnt, day: u32, area: Option<&str>) -> Option<f
     (!values.is_empty() && mean.is_finite()).then_some(mean)
 }
 
+/// A score of an actor's students on the last day, the mean over areas of each replicate.
+pub fn on_last_day(arm: &Arm<'_>, actor: &str, score: fn(&Learnt) -> f64) -> Spread {
+    let last = last_day(arm);
+    let mean = |learnt: &&[ActorLearnt]| {
+        let learnt = learnt.iter().find(|a| a.actor == actor)?;
+        let rows = learnt.rows.iter().filter(|r| Some(r.day) == last);
+        let values: Vec<f64> = rows.map(score).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    Spread::plain(arm.learnt.values().filter_map(mean))
+}
+
 /// The last day that students were trained for.
 pub fn last_day(arm: &Arm<'_>) -> Option<u32> {
     arm.learnt.values().flat_map(|l| l.iter()).flat_map(|a| &a.rows).map(|r| r.day).max()
@@ -66,6 +78,17 @@ mod tests {
     use super::*;
     use crate::report::campaign::summary::gather::slices;
     use crate::report::campaign::synthetic::records;
+
+    #[test]
+    fn a_score_of_the_last_day_is_the_mean_over_areas() {
+        let records = records(3, 3);
+        let slices = slices(&records);
+        let arm = &slices[0].arms[2];
+        let by_curve = curve(arm, "mm", None).last().unwrap().recovered;
+        let by_score = on_last_day(arm, "mm", |row| row.recovered);
+        assert!((by_score.median.unwrap() - by_curve.median.unwrap()).abs() < 1e-12);
+        assert_eq!(on_last_day(arm, "nobody", |row| row.recovered).n, 0);
+    }
 
     #[test]
     fn a_curve_has_a_point_for_each_day_with_dollars_and_operations() {
