@@ -307,10 +307,11 @@ fn rouse(rules: &Rules, account: &mut Account, desk: &Desk) {
     }
 }
 
-/// An actor's account that waits for longer than the next epoch is no help to it.
+/// An open account of an actor that waits for longer than the next epoch is no help to it.
 fn note_stuck(rules: &Rules, account: &Account, desk: &mut Desk) {
     let later = barrier(rules, desk.epoch + 1);
-    if account.party > 0 && account.next >= later && account.next < NEVER {
+    let waits = account.next >= later && account.next < NEVER;
+    if account.party > 0 && waits && !account.closed(barrier(rules, desk.epoch)) {
         desk.stuck[usize::from(account.party) - 1] += 1;
     }
 }

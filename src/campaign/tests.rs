@@ -163,6 +163,26 @@ fn an_account_fills_a_window_in_58_days_and_a_hundred_in_14_hours() {
     assert_eq!(pool.alarms, 100, "all of them at the first look, after a day");
 }
 
+/// Ten accounts that reach their cap early and are closed a day later, among ten that come after them.
+const CAPPED: &str = r#"
+    scenario = { name = "capped", schema = 1, seed = 3, days = 20 }
+    benign = { accounts = 1, rate-median-per-day = 0.001 }
+    tier = [{ name = "t", monthly-cap-usd = 5 }]
+    actor = [{ name = "a", exchanges = 4000, accounts = 10, ramp-days = 0 }]
+    detector = [{ name = "v", test = { kind = "velocity", per-day = 15 } }]
+"#;
+
+#[test]
+fn closed_accounts_that_still_wait_for_a_cap_do_not_hurry_the_others() {
+    let scenario = scenario(CAPPED);
+    let rules = Rules::new(&scenario, &scenario.arms()[2], 0).unwrap();
+    let mut engine = Engine::new(&rules);
+    engine.run(Way::Accounts { threads: 1 }).unwrap();
+    let days: Vec<u64> = engine.days().of_party(1).map(|t| t.attack).collect();
+    // 200 a day are wanted; catching up may double that, not more.
+    assert!(days.iter().all(|&n| n < 500), "{days:?}");
+}
+
 #[test]
 fn a_person_behind_a_limit_waits_as_a_queue_with_constant_service_does() {
     // Poisson arrivals, one every 1.2 s at most: M/D/1, mean wait rho T / (2 (1 - rho)).
