@@ -34,6 +34,8 @@ pub struct Account {
     pub nth: u32,
     /// Times that a shared limit has sent this request back.
     pub tries: u32,
+    /// Actors: how far the process of their requests has run.
+    pub drawn: Tick,
     /// Honest: requests left of a session, when the time of sessions ends, sessions a microsecond then.
     pub turns_left: u32,
     pub active_until: Tick,
@@ -128,6 +130,7 @@ impl Account {
             epoch: 0,
             nth: 0,
             tries: 0,
+            drawn: Tick::ZERO,
             turns_left: 0,
             active_until: Tick::ZERO,
             sessions_per_us: 0.0,

@@ -80,25 +80,29 @@ pub fn wake(rules: &Rules, account: &mut Account, from: Tick, desk: &Desk) {
     account.wanted = account.next;
 }
 
-/// The next request of an actor's account after `from`, or [`NEVER`] if none falls into this epoch.
-fn next_of_actor(rules: &Rules, account: &Account, from: Tick, desk: &Desk) -> Tick {
+/// The next request of an actor's account, not before `now`, or [`NEVER`] if none falls into this epoch.
+fn next_of_actor(rules: &Rules, account: &mut Account, now: Tick, desk: &Desk) -> Tick {
     let party = usize::from(account.party) - 1;
     let rate = desk.rates[party];
-    let barrier = (u64::from(desk.epoch) + 1) * rules.epoch_us;
+    let start = Tick(u64::from(desk.epoch) * rules.epoch_us);
+    let barrier = start.after(rules.epoch_us);
     if rate <= 0.0 {
         return NEVER;
     }
     let words = rules.draws.words(account.id, Purpose::Arrival, account.epoch, account.nth);
-    let at = from.after((f64::from(rules.exponential.at(words[0])) / rate).min(1e18) as u64 + 1);
-    if at.0 >= barrier {
+    let gap = (f64::from(rules.exponential.at(words[0])) / rate).min(1e18) as u64 + 1;
+    // The process runs on its own times: those that a signal or a limit moves must not hurry it.
+    let at = account.drawn.max(start).after(gap);
+    account.drawn = at.min(barrier);
+    if at >= barrier {
         return NEVER;
     }
-    match rules.actors[party].sync {
+    let moved = match rules.actors[party].sync {
         None => at,
-        // The signal that follows, and a delay of the account's own.
+        // The signal before, and a delay of the account's own.
         Some([every, jitter]) => {
-            let signal = (at.0 / every) * every;
-            Tick(signal + (unit(words[1]) * jitter as f64) as u64).max(from.after(1))
+            Tick((at.0 / every) * every + (unit(words[1]) * jitter as f64) as u64)
         }
-    }
+    };
+    moved.max(now.after(1))
 }

@@ -163,6 +163,17 @@ fn an_account_fills_a_window_in_58_days_and_a_hundred_in_14_hours() {
     assert_eq!(pool.alarms, 100, "all of them at the first look, after a day");
 }
 
+#[test]
+fn a_common_signal_moves_requests_and_makes_no_more_of_them() {
+    let text = r#"
+    scenario = { name = "signal", schema = 1, seed = 3, days = 4 }
+    benign = { accounts = 1, rate-median-per-day = 0.001 }
+    actor = [{ name = "a", exchanges = 40000, accounts = 1, ramp-days = 0, rate-shape = "even", sync-jitter-s = 10 }]
+    "#;
+    let attack = run(text, "open")[1].attack as f64;
+    assert!((attack / 40_000.0 - 1.0).abs() < 0.03, "{attack}");
+}
+
 /// Ten accounts that reach their cap early and are closed a day later, among ten that come after them.
 const CAPPED: &str = r#"
     scenario = { name = "capped", schema = 1, seed = 3, days = 20 }
