@@ -182,6 +182,22 @@ pub fn expect_shape(what: &'static str, found: &[usize], expected: &[usize]) -> 
     Err(Error::Shape { what, expected: expected.to_vec(), found: found.to_vec() })
 }
 
+/// Refuses a name that would not do as a part of a file's name, in a config at `key`.
+pub fn check_name(key: &str, name: &str) -> Result<()> {
+    let ok = !name.is_empty()
+        && name.len() <= 64
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && !name.starts_with('.');
+    if ok {
+        return Ok(());
+    }
+    Err(Error::config(
+        key,
+        format!("`{}`", name.escape_debug()),
+        "1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`",
+    ))
+}
+
 /// The candidate nearest to `word` (Damerau-Levenshtein), if any is near enough to be a slip of the hand.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates

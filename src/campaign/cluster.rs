@@ -6,10 +6,9 @@ use super::account::Account;
 use super::calendar::DAY;
 use super::engine::{Engine, Shard};
 use super::exchange::{Desk, alarm};
-use super::group::root;
-use super::link::graph;
+use super::link::graph::{self, root};
 use super::rules::Rules;
-use super::watch::Memory;
+use super::watch::{Memory, Watcher};
 use crate::error::Result;
 use crate::ledger::Tick;
 
@@ -33,10 +32,9 @@ impl Engine<'_> {
         let clusters = remembered(link(rules, &accounts, &active, now)?, &accounts);
         for members in clusters {
             let lowest = accounts[members[0]].id;
-            let memory = self.clusters.memories.entry(lowest).or_insert_with(|| {
-                let topics = usize::from(rules.honest.spec.topics);
-                rules.pooled.iter().map(|w| w.memory(topics)).collect()
-            });
+            let memory = self.clusters.memories.entry(lowest);
+            let memory =
+                memory.or_insert_with(|| rules.pooled.iter().map(Watcher::memory).collect());
             let review = judge(rules, &accounts, &members, memory);
             for &i in &members {
                 let account = &mut accounts[i];
@@ -103,17 +101,17 @@ pub(super) fn link<A: std::ops::Deref<Target = Account>>(
 /// Clusters joined where any of their accounts were in one cluster before: what was once seen together stays
 /// together, however addresses move on.
 fn remembered(clusters: Vec<Vec<usize>>, accounts: &[&mut Account]) -> Vec<Vec<usize>> {
-    let mut parent: Vec<usize> = (0..clusters.len()).collect();
-    let mut first: BTreeMap<u32, usize> = BTreeMap::new();
-    for (c, members) in clusters.iter().enumerate() {
+    let mut parent: Vec<u32> = (0..clusters.len() as u32).collect();
+    let mut first: BTreeMap<u32, u32> = BTreeMap::new();
+    for (c, members) in (0..).zip(&clusters) {
         for &i in members {
             let other = *first.entry(accounts[i].shared.cluster).or_insert(c);
             let (a, b) = (root(&mut parent, c), root(&mut parent, other));
-            parent[a.max(b)] = a.min(b);
+            parent[a.max(b) as usize] = a.min(b);
         }
     }
-    let mut joined: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (c, members) in clusters.into_iter().enumerate() {
+    let mut joined: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (c, members) in (0..).zip(clusters) {
         joined.entry(root(&mut parent, c)).or_default().extend(members);
     }
     let mut clusters: Vec<Vec<usize>> = joined.into_values().collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::account::{Account, Place};
 use super::engine::{Engine, Group};
 use super::exchange::MOST_SCOPES;
+use super::link::graph::root;
 use super::rules::Rules;
 use super::spec::ScopeKey;
 use crate::ledger::{BucketState, Tick};
@@ -27,38 +28,29 @@ impl Engine<'_> {
             }
         }
         accounts.sort_unstable_by_key(|a| a.id);
-        let mut groups: BTreeMap<usize, Vec<Account>> = BTreeMap::new();
+        let mut groups: BTreeMap<u32, Vec<Account>> = BTreeMap::new();
         for (root, account) in roots(rules, &accounts, now).into_iter().zip(accounts) {
             groups.entry(root).or_default().push(account);
         }
         let shards = self.shards.len();
         for (root, members) in groups {
-            self.shards[root % shards].groups.push(gather(rules, members, &levels, now));
+            self.shards[root as usize % shards].groups.push(gather(rules, members, &levels, now));
         }
     }
 }
 
 /// For each account the place of the first account of its group.
-fn roots(rules: &Rules, accounts: &[Account], now: Tick) -> Vec<usize> {
-    let mut parent: Vec<usize> = (0..accounts.len()).collect();
-    let mut first: BTreeMap<Key, usize> = BTreeMap::new();
-    for (i, account) in accounts.iter().enumerate() {
+fn roots(rules: &Rules, accounts: &[Account], now: Tick) -> Vec<u32> {
+    let mut parent: Vec<u32> = (0..accounts.len() as u32).collect();
+    let mut first: BTreeMap<Key, u32> = BTreeMap::new();
+    for (i, account) in (0..).zip(accounts) {
         for key in keys(rules, account, now) {
             let other = *first.entry(key).or_insert(i);
             let (a, b) = (root(&mut parent, i), root(&mut parent, other));
-            parent[a.max(b)] = a.min(b);
+            parent[a.max(b) as usize] = a.min(b);
         }
     }
-    (0..accounts.len()).map(|i| root(&mut parent, i)).collect()
-}
-
-/// The root of a place in a forest, with paths halved on the way (Tarjan and van Leeuwen 1984).
-pub(super) fn root(parent: &mut [usize], mut at: usize) -> usize {
-    while parent[at] != at {
-        parent[at] = parent[parent[at]];
-        at = parent[at];
-    }
-    at
+    (0..accounts.len() as u32).map(|i| root(&mut parent, i)).collect()
 }
 
 /// A group with its levels; each member knows the places of its own.

@@ -5,6 +5,7 @@ use super::calendar::DAY;
 use super::demand;
 use super::draw::{Purpose, below, happens};
 use super::rules::{NANO, Rules};
+use super::watch::{Memory, Watcher};
 use crate::ledger::Tick;
 
 /// Kinds of resources, in the upper bits of their numbers.
@@ -97,7 +98,6 @@ fn start_tier(rules: &Rules, account: &mut Account, most: usize) {
     }
 }
 
-fn memories(rules: &Rules) -> Box<[super::watch::Memory]> {
-    let topics = usize::from(rules.honest.spec.topics);
-    rules.watchers.iter().map(|w| w.memory(topics)).collect()
+fn memories(rules: &Rules) -> Box<[Memory]> {
+    rules.watchers.iter().map(Watcher::memory).collect()
 }

@@ -151,7 +151,7 @@ impl Rules {
             scenario.detector.iter().filter(|d| arm.detectors.contains(&d.name)).collect();
         let in_scope = |scope| -> Result<Vec<Watcher>> {
             let chosen = seen.iter().filter(|d| d.scope == scope);
-            chosen.filter_map(|d| Watcher::new(d).transpose()).collect()
+            chosen.filter_map(|d| Watcher::new(d, scenario.benign.topics).transpose()).collect()
         };
         let graph = seen.iter().filter_map(|d| match d.test {
             DetectorKind::Graph { min_size } => {

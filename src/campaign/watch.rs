@@ -1,11 +1,12 @@
 //! Detectors inside the engine: what each remembers of an account or a cluster, and what it says to the next
 //! exchange. The tests themselves are in [`super::detect`].
 
-use super::calendar::DAY;
 use super::detect::cusum::{Cusum, CusumState};
+use super::detect::entropy::{Entropy, EntropyState};
 use super::detect::mmd_table::{FalsePositives, MmdTable, MmdTableState};
 use super::detect::sprt::{Sprt, SprtState};
-use super::detect::{Verdict, cusum, entropy::entropy, mmd_table, sprt};
+use super::detect::velocity::{Velocity, VelocityState};
+use super::detect::{Verdict, cusum, entropy, mmd_table, sprt, velocity};
 use super::draw::{Draws, happens, unit};
 use super::spec::{DetectorKind, DetectorSpec};
 use crate::error::Result;
@@ -31,28 +32,32 @@ pub struct Watcher {
 
 #[derive(Clone, Debug)]
 enum Test {
-    Velocity { per_day: u32 },
+    Velocity { rule: Velocity, per_day: u64 },
     Sprt(Sprt),
     Cusum { rule: Cusum, mean: f64, group: u64 },
-    Entropy { window: u32, below: f64 },
+    Entropy(Entropy),
     Mmd { window: u64, table: MmdTable },
 }
 
 /// What a detector remembers of one account or cluster.
 #[derive(Clone, Debug)]
 pub enum Memory {
-    Velocity { day: u32, count: u32 },
+    Velocity(VelocityState),
     Sprt(SprtState),
     Cusum { sum: CusumState, group: SprtState },
-    Entropy { counts: Box<[u32]>, n: u32 },
+    Entropy(EntropyState),
     Mmd { window: MmdTableState, windows: u32 },
 }
 
 impl Watcher {
-    /// The detector, unless it looks at the graph alone.
-    pub fn new(spec: &DetectorSpec) -> Result<Option<Self>> {
+    /// The detector, unless it looks at the graph alone. `topics` are those of the world.
+    pub fn new(spec: &DetectorSpec, topics: u16) -> Result<Option<Self>> {
         let test = match spec.test {
-            DetectorKind::Velocity { per_day } => Test::Velocity { per_day },
+            DetectorKind::Velocity { per_day } => {
+                let per_day = u64::from(per_day);
+                let rule = velocity::Params { limit: per_day, window_h: 24 }.build()?;
+                Test::Velocity { rule, per_day }
+            }
             DetectorKind::Sprt { p_benign, p_attack, alpha, beta } => {
                 let rule = sprt::Params { p0: p_benign, p1: p_attack, alpha, beta, restart: true };
                 Test::Sprt(rule.build()?)
@@ -62,7 +67,10 @@ impl Watcher {
                 mean: p_benign,
                 group: u64::from(group),
             },
-            DetectorKind::Entropy { window, below } => Test::Entropy { window, below },
+            DetectorKind::Entropy { window, below } => {
+                let cells = u32::from(topics);
+                Test::Entropy(entropy::Params { window, cells, threshold_nats: below }.build()?)
+            }
             DetectorKind::MmdTable { window } => {
                 let window = u64::from(window);
                 let false_positives = FalsePositives::Upper;
@@ -75,18 +83,18 @@ impl Watcher {
 
     /// Whether it looks at what is asked about.
     pub const fn reads_topics(&self) -> bool {
-        matches!(self.test, Test::Entropy { .. })
+        matches!(self.test, Test::Entropy(_))
     }
 
     /// Nothing seen yet.
-    pub fn memory(&self, topics: usize) -> Memory {
+    pub fn memory(&self) -> Memory {
         match self.test {
-            Test::Velocity { .. } => Memory::Velocity { day: 0, count: 0 },
+            Test::Velocity { .. } => Memory::Velocity(VelocityState::default()),
             Test::Sprt(_) => Memory::Sprt(SprtState::default()),
             Test::Cusum { .. } => {
                 Memory::Cusum { sum: CusumState::default(), group: SprtState::default() }
             }
-            Test::Entropy { .. } => Memory::Entropy { counts: vec![0; topics].into(), n: 0 },
+            Test::Entropy(_) => Memory::Entropy(EntropyState::default()),
             Test::Mmd { .. } => Memory::Mmd { window: MmdTableState::default(), windows: 0 },
         }
     }
@@ -102,13 +110,8 @@ impl Watcher {
         place: usize,
     ) -> bool {
         match (&self.test, memory) {
-            (Test::Velocity { per_day }, Memory::Velocity { day, count }) => {
-                let today = (seen.at.0 / DAY) as u32;
-                if today != *day {
-                    (*day, *count) = (today, 0);
-                }
-                *count += 1;
-                *count == per_day + 1
+            (Test::Velocity { rule, .. }, Memory::Velocity(state)) => {
+                rule.observe(state, seen.at, 1) == Verdict::Alarm
             }
             (Test::Sprt(rule), Memory::Sprt(state)) => {
                 rule.observe(state, seen.elicits) == Verdict::Alarm
@@ -121,16 +124,8 @@ impl Watcher {
                 let z = score(std::mem::take(held), *mean, *group);
                 rule.observe(sum, z) == Verdict::Alarm
             }
-            (Test::Entropy { window, below }, Memory::Entropy { counts, n }) => {
-                counts[usize::from(seen.topic)] += 1;
-                *n += 1;
-                if *n < *window {
-                    return false;
-                }
-                let low = entropy(counts) < *below;
-                counts.fill(0);
-                *n = 0;
-                low
+            (Test::Entropy(rule), Memory::Entropy(state)) => {
+                rule.observe(state, u32::from(seen.topic)) == Verdict::Alarm
             }
             (Test::Mmd { window, table }, Memory::Mmd { window: held, windows }) => {
                 held.merge(MmdTableState { queries: 1, attack: u64::from(seen.alike) });
@@ -158,7 +153,7 @@ impl Watcher {
     ) -> bool {
         let [n, alike, elicited] = sums;
         match (&self.test, memory) {
-            (Test::Velocity { per_day }, _) => n > u64::from(*per_day) * accounts,
+            (Test::Velocity { per_day, .. }, _) => n > per_day * accounts,
             (Test::Sprt(rule), Memory::Sprt(state)) => {
                 state.merge(SprtState { seen: n, flagged: elicited });
                 let verdict = rule.verdict(state);
@@ -216,13 +211,10 @@ impl Memory {
             }
         };
         match self {
-            Self::Velocity { day, count } => put(&[u64::from(*day), u64::from(*count)]),
+            Self::Velocity(state) => put(&state.words()),
             Self::Sprt(state) => put(&[state.seen, state.flagged]),
             Self::Cusum { sum, group } => put(&[sum.sum.to_bits(), group.seen, group.flagged]),
-            Self::Entropy { counts, n } => {
-                put(&[u64::from(*n)]);
-                counts.iter().for_each(|&c| put(&[u64::from(c)]));
-            }
+            Self::Entropy(state) => state.words().for_each(|word| put(&[word])),
             Self::Mmd { window, windows } => {
                 put(&[window.queries, window.attack, u64::from(*windows)]);
             }

@@ -143,6 +143,22 @@ fn read_external<R: DeserializeOwned>(dir: &Path) -> Result<Vec<R>> {
         .collect()
 }
 
+/// Position and fields of every cell, one JSON object a line: what `manifest.jsonl` holds.
+pub fn manifest<C: Serialize>(cells: &[C]) -> String {
+    let mut text = String::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let mut line = json!({ "index": index });
+        if let (Value::Object(line), Ok(Value::Object(fields))) =
+            (&mut line, serde_json::to_value(cell))
+        {
+            line.extend(fields);
+        }
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text
+}
+
 /// Ids of the cells of a run folder.
 pub fn read_manifest(dir: &Path) -> Result<Vec<String>> {
     let path = dir.join("manifest.jsonl");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::config;
+use super::folder;
 use super::record::{Role, VERSION};
 use super::spec::{ArmSpec, Spec};
 use crate::defense::{Counter, DefenseSpec};
@@ -122,18 +123,7 @@ impl Plan {
 
     /// Position and id of every cell, one JSON object a line.
     pub fn manifest(&self) -> String {
-        let mut text = String::new();
-        for (index, cell) in self.cells.iter().enumerate() {
-            let mut line = json!({ "index": index });
-            if let (Value::Object(line), Ok(Value::Object(fields))) =
-                (&mut line, serde_json::to_value(cell))
-            {
-                line.extend(fields);
-            }
-            text.push_str(&line.to_string());
-            text.push('\n');
-        }
-        text
+        folder::manifest(&self.cells)
     }
 }
 

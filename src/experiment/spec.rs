@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{DatasetSpec, SplitSpec};
 use crate::defense::DefenseSpec;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, check_name, nearest};
 use crate::model::{Arch, Recipe};
 use crate::oracle::teacher::Reveal;
 use crate::student::StudentSpec;
@@ -413,21 +413,6 @@ impl Spec {
             )
         })
     }
-}
-
-fn check_name(key: &str, name: &str) -> Result<()> {
-    let ok = !name.is_empty()
-        && name.len() <= 64
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        && !name.starts_with('.');
-    if ok {
-        return Ok(());
-    }
-    Err(Error::config(
-        key,
-        format!("`{}`", name.escape_debug()),
-        "1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`",
-    ))
 }
 
 fn first_repeat<T: Ord>(items: impl Iterator<Item = T>) -> Option<T> {

@@ -1,6 +1,7 @@
 //! Intervals and tests. The unit is the seed unless said otherwise.
 
-use super::special::{incomplete_beta, normal_quantile, t_quantile, t_two_sided};
+use super::normal::quantile as normal_quantile;
+use super::special::{incomplete_beta, t_quantile, t_two_sided};
 use crate::seed::{Seed, below};
 
 /// A mean with its interval; none with fewer than two values.

@@ -5,6 +5,7 @@ mod classify;
 mod curve;
 mod interval;
 mod matched;
+mod normal;
 mod recovered;
 mod roc;
 mod special;
@@ -24,9 +25,9 @@ pub use interval::{
     upper_bound, variance, wilson,
 };
 pub use matched::{Between, Matched, at_cost, at_matched_cost};
+pub use normal::{cdf as normal_cdf, density as normal_density, quantile as normal_quantile};
 pub use recovered::{Fieller, Recovered, recovered, recovered_independent};
 pub use roc::{AtFpr, auc, precision, tpr_at_fpr};
-pub use special::normal_quantile;
 pub use strongest::{CrossFit, cross_fitted, dc, de, headline};
 pub use survival::{Step, Survival, kaplan_meier};
 

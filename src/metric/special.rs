@@ -1,6 +1,6 @@
 //! Special functions for intervals, in double precision.
 
-use libm::{exp, lgamma, log, log1p, sqrt};
+use libm::{exp, lgamma, log, log1p};
 
 /// Regularised incomplete beta I_x(a, b), by the continued fraction of DLMF 8.17.22 with Lentz's
 /// method; relative error near 1e-14.
@@ -56,17 +56,6 @@ pub fn t_quantile(p: f64, df: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// Quantile of the standard normal at `p` in (0, 1), by bisection on erfc.
-pub fn normal_quantile(p: f64) -> f64 {
-    let cdf = |x: f64| 0.5 * libm::erfc(-x / sqrt(2.0));
-    let (mut low, mut high) = (-40.0, 40.0);
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
-        if cdf(middle) < p { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +65,5 @@ mod tests {
         // NIST/SEMATECH e-Handbook, table 1.3.6.7.2, extended digits from the closed forms.
         assert!((t_quantile(0.975, 1.0) - (0.475 * std::f64::consts::PI).tan()).abs() < 1e-9);
         assert!((t_quantile(0.975, 2.0) - 4.302_652_729_749_464).abs() < 1e-9);
-        assert!((normal_quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-10);
     }
 }

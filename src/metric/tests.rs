@@ -1,6 +1,5 @@
 use serde_json::Value;
 
-use super::special::normal_quantile;
 use super::*;
 use crate::seed::Seed;
 

@@ -12,7 +12,7 @@
 
 use libm::{cos, exp};
 
-use super::normal::{cdf, density};
+use crate::metric::{normal_cdf as cdf, normal_density as density};
 
 /// Siegmund's approximation for scores N(`mu`, 1): (exp(-2Db) + 2Db - 1)/(2D^2) with D = mu - k and
 /// b = h + 1.166; b^2 at D = 0.

@@ -45,6 +45,13 @@ pub struct EntropyState {
     seen: u32,
 }
 
+impl EntropyState {
+    /// All of it, for a hash.
+    pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.seen).chain(self.counts.iter().copied()).map(u64::from)
+    }
+}
+
 impl Params {
     /// Checks the ranges.
     pub fn build(&self) -> Result<Entropy> {

@@ -17,7 +17,6 @@ pub mod ks;
 pub mod mmd;
 pub mod mmd_features;
 pub mod mmd_table;
-mod normal;
 pub mod prada;
 pub mod seat;
 pub mod shapiro;

@@ -5,7 +5,7 @@
 
 use libm::{asin, exp, log, sqrt};
 
-use super::normal;
+use crate::metric::{normal_cdf, normal_quantile};
 
 /// W and its p-value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +49,7 @@ fn weights(n: usize) -> Vec<f64> {
         return vec![sqrt(0.5)];
     }
     // Expected normal order statistics by Blom's formula, negative in the lower half.
-    let score = |i: usize| normal::quantile((i as f64 + 0.625) / (n as f64 + 0.25));
+    let score = |i: usize| normal_quantile((i as f64 + 0.625) / (n as f64 + 0.25));
     let scores: Vec<f64> = (0..n / 2).map(score).collect();
     let total = 2.0 * scores.iter().map(|m| m * m).sum::<f64>();
     let (norm, u) = (sqrt(total), 1.0 / sqrt(n as f64));
@@ -82,7 +82,7 @@ fn p_value(w: f64, n: usize) -> f64 {
         let mean = poly(&[-1.5861, -0.31082, -0.083751, 0.0038915], ln);
         (y, mean, poly(&[-0.4803, -0.082676, 0.0030302], ln))
     };
-    normal::cdf((mean - z) / exp(ln_sd))
+    normal_cdf((mean - z) / exp(ln_sd))
 }
 
 #[cfg(test)]

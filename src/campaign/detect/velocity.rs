@@ -45,6 +45,13 @@ pub struct VelocityState {
     count: u64,
 }
 
+impl VelocityState {
+    /// All of it, for a hash.
+    pub const fn words(&self) -> [u64; 2] {
+        [self.window, self.count]
+    }
+}
+
 impl Params {
     /// Checks the range.
     pub fn build(&self) -> Result<Velocity> {

@@ -175,7 +175,7 @@ impl Joined {
 }
 
 /// The root of an account, with paths halved on the way (Tarjan and van Leeuwen 1984).
-fn root(parent: &mut [u32], account: u32) -> u32 {
+pub(in crate::campaign) fn root(parent: &mut [u32], account: u32) -> u32 {
     let mut at = account as usize;
     while parent[at] as usize != at {
         parent[at] = parent[parent[at] as usize];

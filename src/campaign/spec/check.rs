@@ -2,7 +2,7 @@
 
 use super::{ActorSpec, DetectorKind, Scenario, ScopeKey, TierSpec, Unit};
 use crate::campaign::exchange::MOST_SCOPES;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, check_name, nearest};
 
 /// Most accounts of a scenario, replacements included.
 const MOST_ACCOUNTS: u64 = 4_000_000;
@@ -28,7 +28,7 @@ impl Scenario {
         each_once("detector", self.detector.iter().map(|d| &d.name[..]))?;
         for (i, detector) in self.detector.iter().enumerate() {
             let at = format!("detector[{i}]");
-            name("name", &detector.name).map_err(|e| e.under(&at))?;
+            check_name("name", &detector.name).map_err(|e| e.under(&at))?;
             test(&detector.test).map_err(|e| e.under(&at))?;
             range("review-delay-h", detector.review_delay_h, 0.0, 8_760.0)
                 .map_err(|e| e.under(&at))?;
@@ -40,7 +40,7 @@ impl Scenario {
 
     fn check_clock(&self) -> Result<()> {
         let clock = &self.scenario;
-        name("scenario.name", &clock.name)?;
+        check_name("scenario.name", &clock.name)?;
         if clock.schema != 1 {
             return Err(Error::config("scenario.schema", clock.schema.to_string(), "1"));
         }
@@ -147,7 +147,7 @@ impl Scenario {
     }
 
     fn check_actor(&self, a: &ActorSpec) -> Result<()> {
-        name("name", &a.name)?;
+        check_name("name", &a.name)?;
         whole("exchanges", a.exchanges, 1, 1 << 40)?;
         whole("accounts", u64::from(a.accounts), 1, 10_000_000)?;
         let l = &a.linkage;
@@ -204,7 +204,7 @@ impl Scenario {
     fn check_arms(&self) -> Result<()> {
         each_once("arm", self.arm.iter().map(|a| &a.name[..]))?;
         for (i, arm) in self.arm.iter().enumerate() {
-            name(&format!("arm[{i}].name"), &arm.name)?;
+            check_name(&format!("arm[{i}].name"), &arm.name)?;
             whole(&format!("arm[{i}].link-by"), u64::from(arm.link_by), 1, 3)?;
             for (j, detector) in arm.detectors.iter().enumerate() {
                 let key = format!("arm[{i}].detectors[{j}]");
@@ -237,7 +237,7 @@ impl Scenario {
         whole("learning.area", l.area.len() as u64, 1, 16)?;
         each_once("learning.area", l.area.iter().map(|a| &a.name[..]))?;
         for (i, area) in l.area.iter().enumerate() {
-            name(&format!("learning.area[{i}].name"), &area.name)?;
+            check_name(&format!("learning.area[{i}].name"), &area.name)?;
             whole(&format!("learning.area[{i}].complexity"), area.complexity as u64, 1, 4_096)?;
         }
         let most = self.actor.iter().map(|a| a.exchanges).max().unwrap_or(0) as f64;
@@ -275,7 +275,7 @@ impl ActorSpec {
 }
 
 fn check_tier(t: &TierSpec) -> Result<()> {
-    name("name", &t.name)?;
+    check_name("name", &t.name)?;
     for (key, value) in [
         ("min-spend-usd", t.min_spend_usd),
         ("min-age-days", t.min_age_days),
@@ -343,18 +343,6 @@ fn whole(key: &str, value: u64, low: u64, high: u64) -> Result<()> {
     let expected =
         if high == u64::MAX { format!("{low} or more") } else { format!("{low} to {high}") };
     Err(Error::config(key, value.to_string(), expected))
-}
-
-fn name(key: &str, name: &str) -> Result<()> {
-    let ok = !name.is_empty()
-        && name.len() <= 64
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        && !name.starts_with('.');
-    if ok {
-        return Ok(());
-    }
-    let expected = "1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`";
-    Err(Error::config(key, format!("`{}`", name.escape_debug()), expected))
 }
 
 fn known<'a>(key: &str, found: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {

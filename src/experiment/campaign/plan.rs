@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::record::{Part, VERSION};
 use crate::campaign::spec::{ArmSpec, LearningSpec, Scenario};
 use crate::error::{Error, Result};
+use crate::experiment::folder;
 use crate::experiment::plan::BUILD_ID;
 
 /// One point of the sweep.
@@ -90,18 +91,7 @@ impl Plan {
 
     /// Position and id of every cell, one JSON object a line.
     pub fn manifest(&self) -> String {
-        let mut text = String::new();
-        for (index, cell) in self.cells.iter().enumerate() {
-            let mut line = json!({ "index": index });
-            if let (Value::Object(line), Ok(Value::Object(fields))) =
-                (&mut line, serde_json::to_value(cell))
-            {
-                line.extend(fields);
-            }
-            text.push_str(&line.to_string());
-            text.push('\n');
-        }
-        text
+        folder::manifest(&self.cells)
     }
 }
 
