@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::draw::{below, philox};
 use super::exchange::MOST_SCOPES;
-use super::watch::Memory;
+use super::watch::{Log, Memory};
 use crate::ledger::{BucketState, GcraState, Tick, WindowState};
 
 /// Addresses move alike in all replicates: they are no part of what is drawn.
@@ -52,6 +52,8 @@ pub struct Account {
     /// Reservations to settle, first due first.
     pub in_flight: VecDeque<Reservation>,
     pub watch: Box<[Memory]>,
+    /// What it asked since the last look at clusters, if a detector reads that.
+    pub log: Option<Box<Log>>,
     /// From then on the response holds.
     pub response_at: Tick,
     /// Closed from then on, until `reopens_at`.
@@ -142,6 +144,7 @@ impl Account {
             own: Default::default(),
             in_flight: VecDeque::new(),
             watch,
+            log: None,
             response_at: NEVER,
             closes_at: NEVER,
             reopens_at: NEVER,
@@ -198,6 +201,7 @@ impl Account {
             self.seen.elicited,
             self.seen.first_alarm.map_or(u64::MAX, |t| t.0),
             u64::from(self.shared.cluster),
+            self.log.as_ref().map_or(0, |log| log.len() as u64),
         ];
         for word in words {
             hasher.update(&word.to_le_bytes());

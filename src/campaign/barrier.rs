@@ -50,6 +50,9 @@ impl Engine<'_> {
         if self.epoch > 0 && new_day && self.rules.links() {
             self.look_at_clusters(now)?;
         }
+        if self.epoch > 0 && new_day && self.rules.reads.synchrony {
+            self.look_at_synchrony(now);
+        }
         let known = self.next_id;
         self.replace(now);
         if self.rules.shares() && (new_day || self.next_id > known) {

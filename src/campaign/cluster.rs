@@ -7,10 +7,16 @@ use super::calendar::DAY;
 use super::engine::{Engine, Shard};
 use super::exchange::{Desk, alarm};
 use super::link::graph::{self, root};
+use super::link::propagate::propagate;
 use super::rules::Rules;
-use super::watch::{Memory, Watcher};
+use super::spec::LinkWith;
+use super::watch::{Address, Log, Memory, Pooled, Watcher};
+use crate::Seed;
 use crate::error::Result;
 use crate::ledger::Tick;
+
+/// Rounds of label propagation at most; it settles in a few.
+const SWEEPS: usize = 50;
 
 /// What detectors remember of each cluster, by its lowest account: one that grows, or rests for a day,
 /// keeps its memory.
@@ -37,7 +43,7 @@ impl Engine<'_> {
                 memory.or_insert_with(|| rules.pooled.iter().map(Watcher::memory).collect());
             let review = judge(rules, &accounts, &members, memory);
             for &i in &members {
-                let account = &mut accounts[i];
+                let account = &mut *accounts[i];
                 account.shared.cluster = lowest;
                 let seen = &mut account.seen;
                 seen.before = [seen.answered, seen.alike, seen.elicited];
@@ -46,13 +52,19 @@ impl Engine<'_> {
                 }
             }
         }
+        accounts.iter_mut().for_each(|account| account.log = None);
         self.take(now, desk);
         Ok(())
+    }
+
+    /// Highest scores of a cluster so far, detector by detector; none if it was never looked at.
+    pub(super) fn peaks_of_cluster(&self, lowest: u32) -> Option<&[Memory]> {
+        self.clusters.memories.get(&lowest).map(Vec::as_slice)
     }
 }
 
 /// All accounts, in order of their numbers.
-fn all_accounts(shards: &mut [Shard]) -> Vec<&mut Account> {
+pub(super) fn all_accounts(shards: &mut [Shard]) -> Vec<&mut Account> {
     let mut all: Vec<&mut Account> = shards
         .iter_mut()
         .flat_map(|s| s.singles.iter_mut().chain(s.groups.iter_mut().flat_map(|g| &mut g.accounts)))
@@ -90,7 +102,11 @@ pub(super) fn link<A: std::ops::Deref<Target = Account>>(
     numbered.dedup();
     let min_shared = rules.link_by;
     let linker = graph::Params { min_shared, min_weight: 0.0, max_degree: 200 }.build()?;
-    let found = linker.join(active.len() as u32, &numbered)?.components();
+    let joined = linker.join(active.len() as u32, &numbered)?;
+    let found = match rules.link_with {
+        LinkWith::Components => joined.components(),
+        LinkWith::Propagation => propagate(&joined, SWEEPS, Seed::new(now.0).child("communities")),
+    };
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); found.list.len()];
     for (place, &i) in active.iter().enumerate() {
         members[found.of[place] as usize].push(i);
@@ -132,14 +148,14 @@ fn judge(
         let now = [seen.answered, seen.alike, seen.elicited];
         sums.iter_mut().zip(now).zip(seen.before).for_each(|((s, now), before)| *s += now - before);
     }
-    let size = members.len() as u64;
     let lowest = accounts[members[0]].id;
-    let pooled =
+    let log = Log::merged(members.iter().filter_map(|&i| accounts[i].log.as_deref()));
+    let seen = Pooled { sums, accounts: members.len() as u64, log: &log };
+    let alarms =
         rules.pooled.iter().zip(memory).enumerate().filter_map(|(j, (watcher, memory))| {
-            let place = rules.watchers.len() + j;
-            let alarm = watcher.observe_pooled(memory, sums, size, &rules.draws, lowest, place);
-            alarm.then_some(watcher.review_us)
+            let address =
+                Address { draws: &rules.draws, who: lowest, place: rules.watchers.len() + j };
+            watcher.observe_pooled(memory, &seen, address).then_some(watcher.review_us)
         });
-    let large = rules.graph.iter().filter(|g| size >= u64::from(g.min_size));
-    pooled.chain(large.map(|g| g.review_us)).min()
+    alarms.min()
 }

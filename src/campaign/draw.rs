@@ -26,6 +26,8 @@ pub enum Purpose {
     Lot = 9,
     /// How long a client waits beyond what it was told.
     Backoff = 10,
+    /// Coordinates of a request's vector, four at a time; the place of the four is added.
+    Vector = 1 << 16,
 }
 
 /// The draws of a replicate.
@@ -43,16 +45,30 @@ impl Draws {
         Self { key: [rng.next_u32(), rng.next_u32()] }
     }
 
+    /// Draws that all replicates of a scenario share.
+    pub fn shared(seed: u64) -> Self {
+        use rand::Rng as _;
+        let mut rng = Seed::new(seed).child("campaign").child("shared").rng();
+        Self { key: [rng.next_u32(), rng.next_u32()] }
+    }
+
     /// Four words for the `nth` draw of `who` in `epoch`.
     #[inline]
     pub fn words(&self, who: u32, purpose: Purpose, epoch: u32, nth: u32) -> [u32; 4] {
         philox([nth, epoch, who, purpose as u32], self.key)
     }
 
-    /// As [`Draws::words`], for one of several detectors.
+    /// As [`Draws::words`], for the draw at `place` of several with one purpose.
     #[inline]
-    pub fn words_of(&self, who: u32, detector: usize, epoch: u32, nth: u32) -> [u32; 4] {
-        philox([nth, epoch, who, Purpose::Detector as u32 + detector as u32], self.key)
+    pub fn words_at(
+        &self,
+        who: u32,
+        purpose: Purpose,
+        place: u32,
+        epoch: u32,
+        nth: u32,
+    ) -> [u32; 4] {
+        philox([nth, epoch, who, purpose as u32 + place], self.key)
     }
 }
 

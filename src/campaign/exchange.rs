@@ -2,12 +2,13 @@
 //! the detectors, and the account learns when to ask next.
 
 use super::account::{Account, NEVER, Reservation};
+use super::content;
 use super::demand;
-use super::draw::{Purpose, below};
+use super::draw::Purpose;
 use super::rules::{Kind, Rules, SharedLimit};
 use super::spec::{Action, Reserve, ScopeKey, Unit};
 use super::tally::{Refusal, Tally};
-use super::watch::Observation;
+use super::watch::{Act, Address};
 use crate::ledger::{BucketState, Tick};
 
 /// What leaves an account for the barrier.
@@ -34,6 +35,8 @@ pub struct Desk {
     pub epoch: u32,
     /// Accounts of each actor that wait for a limit beyond the next epoch.
     pub stuck: Vec<u32>,
+    /// The vector of the request at hand, as it is made and as it is read.
+    pub vector: (Vec<f32>, Vec<f64>),
 }
 
 /// One request.
@@ -63,6 +66,7 @@ impl Desk {
             rates: vec![0.0; rules.actors.len()],
             epoch,
             stuck: vec![0; rules.actors.len()],
+            vector: Default::default(),
         }
     }
 }
@@ -378,25 +382,32 @@ fn observe(rules: &Rules, account: &mut Account, request: &Request, at: Tick, de
     if rules.watchers.is_empty() && rules.pooled.is_empty() {
         return;
     }
-    let mut alike = request.attack;
-    let mut topic = 0;
-    if account.power_user || rules.topics {
-        let address = account.nth ^ (1 << 31);
-        let [like, word, focus, _] =
-            rules.draws.words(account.id, Purpose::Content, account.epoch, address);
-        let p = rules.honest.spec.power_users_alike;
-        alike |= account.power_user && super::draw::happens(like, p);
-        topic = topic_of(rules, account, request, word, focus);
-    }
+    let alike = content::alike(rules, account, request);
     account.seen.alike += u64::from(alike);
-    if account.response_at < NEVER || account.cleared {
+    let settled = account.response_at < NEVER || account.cleared;
+    if settled && !rules.reads.logs {
         return;
     }
-    let seen = Observation { at, elicits: request.elicits, alike, topic };
+    let mut act = Act { at, elicits: request.elicits, alike, subject: Default::default() };
+    if rules.reads.topics {
+        let (made, read) = &mut desk.vector;
+        let vectors = rules.reads.vectors;
+        act.subject = rules.content.of(rules, account, request, alike, vectors, made);
+        read.clear();
+        read.extend(made.iter().map(|&x| f64::from(x)));
+    }
+    let vector = &desk.vector.1;
+    if rules.reads.logs {
+        account.log.get_or_insert_default().push(act, vector);
+    }
+    if settled {
+        return;
+    }
     let mut alarmed = false;
     let mut review = u64::MAX;
-    for (i, watcher) in rules.watchers.iter().enumerate() {
-        if watcher.observe(&mut account.watch[i], &seen, &rules.draws, account.id, i) {
+    for (place, watcher) in rules.watchers.iter().enumerate() {
+        let address = Address { draws: &rules.draws, who: account.id, place };
+        if watcher.observe(&mut account.watch[place], &act, vector, address) {
             alarmed = true;
             review = review.min(watcher.review_us);
         }
@@ -404,22 +415,6 @@ fn observe(rules: &Rules, account: &mut Account, request: &Request, at: Tick, de
     if alarmed {
         alarm(rules, account, at, review, desk);
     }
-}
-
-/// An honest account asks mostly about a few topics of its own, an actor about a few of its own.
-fn topic_of(rules: &Rules, account: &Account, request: &Request, word: u32, focus: u32) -> u8 {
-    let topics = u32::from(rules.honest.spec.topics);
-    if request.attack {
-        let actor = &rules.actors[usize::from(account.party) - 1];
-        let first = u32::from(account.party) * 7;
-        return ((first + below(word, u32::from(actor.spec.topic_focus))) % topics) as u8;
-    }
-    if u64::from(focus) >= rules.honest.focus {
-        return below(word, topics) as u8;
-    }
-    let own = if account.power_user { 1 } else { 4 };
-    ((account.id.wrapping_mul(2_654_435_769) >> 8).wrapping_add(below(word, own) * 17) % topics)
-        as u8
 }
 
 /// The first alarm on an account: the response is settled now, and holds after the review.

@@ -9,7 +9,9 @@ mod account;
 pub mod adapt;
 mod barrier;
 mod calendar;
+pub mod calibrate;
 mod cluster;
+mod content;
 mod demand;
 pub mod detect;
 pub mod detection;
@@ -26,6 +28,7 @@ mod quantile;
 mod replay;
 pub mod rules;
 pub mod spec;
+mod synchrony;
 pub mod tally;
 mod watch;
 

@@ -22,6 +22,9 @@ pub struct Costs {
     pub cards: f64,
     /// Addresses of its pools, and traffic through them.
     pub network: f64,
+    /// Writing its templates.
+    #[serde(default)]
+    pub templates: f64,
     /// Proof of work, at the price of a processor's hour.
     pub work: f64,
 }
@@ -29,7 +32,13 @@ pub struct Costs {
 impl Costs {
     /// All of it.
     pub fn total(&self) -> f64 {
-        self.answers + self.credit + self.accounts + self.cards + self.network + self.work
+        self.answers
+            + self.credit
+            + self.accounts
+            + self.cards
+            + self.network
+            + self.templates
+            + self.work
     }
 }
 
@@ -73,6 +82,7 @@ pub(super) fn costs(
             + sums.checks as f64 * scenario.response.step_up_usd,
         cards: pool(link.cards_per_account) * spec.cost.card_usd,
         network,
+        templates: f64::from(spec.templates) * spec.cost.template_usd,
         work,
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Account;
 use super::adapt::Choice;
 use super::calendar::DAY;
+use super::calibrate::Limit;
 use super::detection::{self, Roc};
 use super::engine::{Engine, Way};
 use super::money;
@@ -30,6 +31,9 @@ pub struct Outcome {
     /// How actors that know their arm chose to run their accounts; empty if none does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chosen: Vec<Choice>,
+    /// Limits that a separate honest population gave the arm's detectors; empty if none is calibrated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibrated: Vec<Limit>,
     /// What a daily cap on each account would take from either side; from the rates of this replicate.
     pub caps: Vec<Cap>,
 }
@@ -88,15 +92,17 @@ pub struct Cap {
     pub accounts_needed: f64,
 }
 
-/// Runs one arm of one replicate on so many threads.
+/// Runs one arm of one replicate on so many threads, its detectors with these limits.
 pub fn simulate(
     scenario: &Scenario,
     arm: &ArmSpec,
+    limits: &[Limit],
     replicate: u32,
     threads: usize,
     mut go_on: impl FnMut() -> Result<()>,
 ) -> Result<Outcome> {
-    let rules = Rules::new(scenario, arm, replicate)?;
+    let mut rules = Rules::new(scenario, arm, replicate)?;
+    rules.set_limits(limits);
     let mut engine = Engine::new(&rules);
     let mut points: Vec<Vec<Point>> = vec![Vec::new(); rules.actors.len() + 1];
     for day in scenario.day_grid() {
@@ -127,6 +133,7 @@ pub fn simulate(
         actors,
         roc: detection::roc(&rules, &accounts)?,
         chosen: Vec::new(),
+        calibrated: limits.to_vec(),
         caps: caps(&accounts, rules.end),
     })
 }

@@ -27,11 +27,20 @@ impl Quantiles {
         Self::of(|p| -libm::log(1.0 - p))
     }
 
+    /// Standard normal. The upper tail is finer than the lower one.
+    pub fn normal() -> Self {
+        Self::of_normal(|z| z)
+    }
+
     /// exp(mu + sigma Z).
     pub fn lognormal(mu: f64, sigma: f64) -> Self {
+        Self::of_normal(|z| libm::exp(mu + sigma * z))
+    }
+
+    fn of_normal(f: impl Fn(f64) -> f64) -> Self {
         static NORMAL: OnceLock<[Vec<f64>; 2]> = OnceLock::new();
         let [body, tail] = NORMAL.get_or_init(|| grids(normal_quantile));
-        let each = |grid: &[f64]| grid.iter().map(|z| libm::exp(mu + sigma * z) as f32).collect();
+        let each = |grid: &[f64]| grid.iter().map(|&z| f(z) as f32).collect();
         Self { body: each(body), tail: each(tail) }
     }
 

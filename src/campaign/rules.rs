@@ -1,12 +1,14 @@
 //! A scenario under one arm, in the whole numbers that the engine counts with.
 
 use super::calendar::{Calendar, DAY, MINUTE, MONTH, SECOND};
+use super::calibrate::Limit;
+use super::content::Content;
 use super::draw::{Draws, threshold};
 use super::quantile::Quantiles;
 use super::replay::Replay;
 use super::spec::{
-    Action, ActorSpec, ArmSpec, BenignSpec, DetectorKind, RateShape, Reserve, Scenario, Scope,
-    ScopeKey, ScopeLimit, TierSpec, Unit,
+    Action, ActorSpec, ArmSpec, BenignSpec, DetectorKind, DetectorSpec, LinkWith, RateShape,
+    Reserve, Scenario, Scope, ScopeKey, ScopeLimit, TierSpec, Unit,
 };
 use super::watch::Watcher;
 use crate::error::Result;
@@ -34,24 +36,51 @@ pub struct Rules {
     pub epoch_us: u64,
     pub honest: Honest,
     pub actors: Vec<Actor>,
+    pub content: Content,
     /// Detectors that look at each exchange.
     pub watchers: Vec<Watcher>,
-    /// Whether any of them looks at topics.
-    pub topics: bool,
     /// Accounts are linked by so many shared resources.
     pub link_by: u32,
+    pub link_with: LinkWith,
     /// Detectors that look at clusters.
     pub pooled: Vec<Watcher>,
-    /// Sizes of clusters that are alarming in themselves.
-    pub graph: Vec<GraphRule>,
+    pub reads: Reads,
     pub response: Response,
 }
 
-/// Linked accounts as an alarm.
-#[derive(Clone, Copy, Debug)]
-pub struct GraphRule {
-    pub min_size: u32,
-    pub review_us: u64,
+/// What detectors read of an exchange beyond its counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reads {
+    /// Its topic.
+    pub topics: bool,
+    /// Its vector.
+    pub vectors: bool,
+    /// All that a cluster asked in a day, one by one.
+    pub logs: bool,
+    /// Who asked alike at the same times.
+    pub synchrony: bool,
+}
+
+impl Reads {
+    /// What the detectors of an arm read.
+    pub fn of_arm(scenario: &Scenario, arm: &ArmSpec) -> Self {
+        Self::of(&watching(scenario, arm))
+    }
+
+    fn of(detectors: &[&DetectorSpec]) -> Self {
+        use DetectorKind as Kind;
+        let any = |what: fn(&Kind) -> bool| detectors.iter().any(|d| what(&d.test));
+        let synchrony = any(|kind| matches!(kind, Kind::Synchrotrap { .. }));
+        let of_vectors =
+            |kind: &Kind| matches!(kind, Kind::Prada { .. } | Kind::Seat { .. } | Kind::Mmd { .. });
+        let of_content = |kind: &Kind| of_vectors(kind) || matches!(kind, Kind::Entropy { .. });
+        Self {
+            topics: synchrony || detectors.iter().any(|d| of_content(&d.test)),
+            vectors: synchrony || detectors.iter().any(|d| of_vectors(&d.test)),
+            logs: detectors.iter().any(|d| d.scope == Scope::Cluster && of_content(&d.test)),
+            synchrony,
+        }
+    }
 }
 
 /// One step of the ladder.
@@ -147,18 +176,12 @@ impl Rules {
     pub fn new(scenario: &Scenario, arm: &ArmSpec, replicate: u32) -> Result<Self> {
         let clock = &scenario.scenario;
         let epoch_us = u64::from(clock.epoch_minutes) * MINUTE;
-        let seen: Vec<_> =
-            scenario.detector.iter().filter(|d| arm.detectors.contains(&d.name)).collect();
+        let seen = watching(scenario, arm);
+        let content = Content::new(scenario);
         let in_scope = |scope| -> Result<Vec<Watcher>> {
             let chosen = seen.iter().filter(|d| d.scope == scope);
-            chosen.filter_map(|d| Watcher::new(d, scenario.benign.topics).transpose()).collect()
+            chosen.map(|d| Watcher::new(d, scenario, &content)).collect()
         };
-        let graph = seen.iter().filter_map(|d| match d.test {
-            DetectorKind::Graph { min_size } => {
-                Some(GraphRule { min_size, review_us: hours(d.review_delay_h) })
-            }
-            _ => None,
-        });
         let price = |usd: f64| (usd * 1e3).round() as u64;
         let t = &scenario.teacher;
         let shared = scenario.limits.scope.iter();
@@ -182,13 +205,22 @@ impl Rules {
             epoch_us,
             honest,
             actors: scenario.actor.iter().map(|a| Actor::new(a, scenario)).collect(),
-            topics: watchers.iter().any(Watcher::reads_topics),
             link_by: arm.link_by,
+            link_with: arm.link_with,
             watchers,
             pooled: in_scope(Scope::Cluster)?,
-            graph: graph.collect(),
+            reads: Reads::of(&seen),
+            content,
             response: Response::new(scenario),
         })
+    }
+
+    /// Sets the limits that a separate population gave.
+    pub fn set_limits(&mut self, limits: &[Limit]) {
+        for watcher in self.watchers.iter_mut().chain(&mut self.pooled) {
+            let found = limits.iter().find(|limit| limit.detector == watcher.name);
+            watcher.limit = found.map_or(watcher.limit, |limit| limit.value);
+        }
     }
 
     /// Whether accounts meet within an epoch, at a limit that they share.
@@ -200,10 +232,13 @@ impl Rules {
     /// Whether accounts are linked at all.
     pub fn links(&self) -> bool {
         let by_cluster = |s: &SharedLimit| s.key == ScopeKey::Cluster;
-        !self.pooled.is_empty()
-            || !self.graph.is_empty()
-            || (self.limits && self.scopes.iter().any(by_cluster))
+        !self.pooled.is_empty() || (self.limits && self.scopes.iter().any(by_cluster))
     }
+}
+
+/// The detectors of an arm.
+fn watching<'a>(scenario: &'a Scenario, arm: &ArmSpec) -> Vec<&'a DetectorSpec> {
+    scenario.detector.iter().filter(|d| arm.detectors.contains(&d.name)).collect()
 }
 
 impl Tier {

@@ -1,4 +1,7 @@
+use super::adapt::{adapted, choose};
+use super::calibrate::{Limit, limits};
 use super::engine::{Engine, Way};
+use super::outcome::{Party, simulate};
 use super::rules::Rules;
 use super::spec::Scenario;
 use super::tally::Tally;
@@ -32,6 +35,19 @@ const SMALL: &str = r#"
         { name = "mmd", test = { kind = "mmd-table", window = 200 } },
         { name = "pool", scope = "cluster", test = { kind = "mmd-table", window = 500 } },
         { name = "graph", scope = "cluster", test = { kind = "graph", min-size = 6 } },
+        { name = "prada", test = { kind = "prada" } },
+        { name = "seat", test = { kind = "seat", cap = 50 } },
+        { name = "windows", test = { kind = "mmd", window = 100, frequencies = 8 } },
+        { name = "pooled-windows", scope = "cluster", test = { kind = "mmd", window = 400, frequencies = 8 } },
+        { name = "pooled-entropy", scope = "cluster", test = { kind = "entropy", window = 200, below = 1.0 } },
+        { name = "synchrotrap", test = { kind = "synchrotrap" } },
+    ]
+    arm = [
+        { name = "open", limits = false },
+        { name = "limits" },
+        { name = "all", detectors = ["velocity", "sprt", "cusum", "entropy", "mmd", "pool", "graph"] },
+        { name = "vectors", link-by = 1, link-with = "propagation",
+          detectors = ["prada", "seat", "windows", "pooled-windows", "pooled-entropy", "synchrotrap"] },
     ]
     [[tier]]
     name = "first"
@@ -64,7 +80,7 @@ fn hash(scenario: &Scenario, arm: &str, way: Way) -> String {
 #[test]
 fn both_ways_and_any_number_of_threads_end_in_the_same_state() {
     let scenario = scenario(SMALL);
-    for arm in ["open", "limits", "all"] {
+    for arm in ["open", "limits", "all", "vectors"] {
         let heap = hash(&scenario, arm, Way::Heap);
         for threads in [1, 2, 3] {
             assert_eq!(hash(&scenario, arm, Way::Accounts { threads }), heap, "{arm}, {threads}");
@@ -137,6 +153,63 @@ fn output_tokens_bind_before_the_cap_does() {
     let attack: u64 = engine.days().of_party(1).map(|t| t.attack).sum();
     let expected = 3.0 * 1_440.0 * 8_000.0 / 1_207.0;
     assert!((attack as f64 / expected - 1.0).abs() < 0.05, "{attack} for {expected:.0}");
+}
+
+/// Twenty accounts that ask quickly, beside people; `DETECTOR` watches.
+const WATCHED: &str = r#"
+    scenario = { name = "watched", schema = 1, seed = 10, days = 5, epoch-minutes = 180 }
+    benign = { accounts = 1000 }
+    actor = [{ name = "a", exchanges = 20000, accounts = 20, ramp-days = 0, sync-jitter-s = 10,
+               sync-every-s = 3600, cost = { replace-budget = 0 } }]
+    detector = [{ name = "it", test = { DETECTOR }, review-delay-h = 0, calibrate = { share = 0.02, accounts = 1000 } }]
+    arm = [{ name = "it", detectors = ["it"] }]
+"#;
+
+/// Shares of actors' and of honest accounts that a calibrated detector flags, and its limit.
+fn flagged(text: &str) -> ([f64; 2], Limit) {
+    let scenario = scenario(text);
+    let arm = &scenario.arms()[0];
+    let limits = limits(&scenario, arm, 1).unwrap();
+    let outcome = simulate(&scenario, arm, &limits, 0, 1, || Ok(())).unwrap();
+    let share =
+        |party: &Party| party.points.last().unwrap().sums.alarms as f64 / party.accounts as f64;
+    ([share(&outcome.actors[0]), share(&outcome.honest)], limits[0].clone())
+}
+
+#[test]
+fn calibrated_detectors_of_content_see_a_hasty_campaign_and_flag_about_their_share_of_others() {
+    for test in [
+        r#"kind = "sprt""#,
+        r#"kind = "cusum", group = 20"#,
+        r#"kind = "entropy", window = 200, below = 1.0"#,
+        r#"kind = "prada""#,
+        r#"kind = "seat""#,
+        r#"kind = "mmd", window = 200, frequencies = 32"#,
+        r#"kind = "synchrotrap""#,
+    ] {
+        let ([attack, honest], limit) = flagged(&WATCHED.replace("DETECTOR", test));
+        assert!(attack > 0.8, "{test}: {attack} of the actor's accounts, limit {limit:?}");
+        assert!(limit.rate <= 0.02 && limit.rate_upper > limit.rate);
+        // Accounts of a group share its score: how many are above it moves by whole groups.
+        let least = if test.contains("synchrotrap") { 0.0 } else { 0.005 };
+        assert!((least..0.045).contains(&honest), "{test}: {honest} of people, limit {limit:?}");
+    }
+}
+
+#[test]
+fn an_actor_that_knows_what_watches_it_loses_less_to_it() {
+    let text = WATCHED.replace("DETECTOR", r#"kind = "seat""#);
+    let scenario = scenario(&text);
+    let arm = &scenario.arms()[0];
+    let limits = limits(&scenario, arm, 1).unwrap();
+    let collected = |scenario: &Scenario| {
+        let outcome = simulate(scenario, arm, &limits, 0, 1, || Ok(())).unwrap();
+        outcome.actors[0].points.last().unwrap().sums.attack
+    };
+    let choices = choose(&scenario, arm, &limits).unwrap();
+    let (plain, known) = (collected(&scenario), collected(&adapted(&scenario, &choices)));
+    assert!(known > 3 * plain, "{plain}, then {known} by {choices:?}");
+    assert!(choices[0].templates > scenario.actor[0].templates, "{choices:?}");
 }
 
 /// A hundred accounts at the pace of the second disclosure, before windows of 1,500 requests.

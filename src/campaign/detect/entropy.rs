@@ -72,16 +72,22 @@ impl Params {
 impl Entropy {
     /// Takes one request. A full window is judged, and the next begins.
     pub fn observe(&self, state: &mut EntropyState, topic: u32) -> Verdict {
+        self.of_full_window(state, topic)
+            .map_or(Verdict::Undecided, |nats| Verdict::of(nats < self.threshold))
+    }
+
+    /// Takes one request. The entropy of the window that it fills, nats; the next window then begins.
+    pub fn of_full_window(&self, state: &mut EntropyState, topic: u32) -> Option<f64> {
         state.counts.resize(self.cells as usize, 0);
         state.counts[topic.min(self.cells - 1) as usize] += 1;
         state.seen += 1;
         if state.seen < self.window {
-            return Verdict::Undecided;
+            return None;
         }
-        let narrow = entropy(&state.counts) < self.threshold;
+        let nats = entropy(&state.counts);
         state.counts.fill(0);
         state.seen = 0;
-        Verdict::of(narrow)
+        Some(nats)
     }
 }
 

@@ -91,13 +91,21 @@ pub struct MmdWindow {
 impl MmdWindow {
     /// Takes one query's embedding `[d]`. A full window is judged, and the next begins.
     pub fn observe(&self, state: &mut FeatureSum, embedding: ArrayView1<'_, f64>) -> Verdict {
+        self.of_full_window(state, embedding)
+            .map_or(Verdict::Undecided, |score| Verdict::of(score > self.threshold))
+    }
+
+    /// Takes one query's embedding `[d]`. The MMD^2 of the window that it fills; the next window then begins.
+    pub fn of_full_window(
+        &self,
+        state: &mut FeatureSum,
+        embedding: ArrayView1<'_, f64>,
+    ) -> Option<f64> {
         self.features.add(state, embedding);
         if state.queries < self.window {
-            return Verdict::Undecided;
+            return None;
         }
-        let score = state.mmd2_u(&self.reference);
-        *state = FeatureSum::default();
-        Verdict::of(score.is_some_and(|s| s > self.threshold))
+        std::mem::take(state).mmd2_u(&self.reference)
     }
 }
 

@@ -9,6 +9,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::link::graph::root;
 use crate::error::{Error, Result};
 use crate::ledger::Tick;
 
@@ -77,6 +78,26 @@ impl SynchroTrap {
 }
 
 impl Acts {
+    /// Number of distinct tuples.
+    pub const fn len(&self) -> usize {
+        self.tuples.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.tuples.is_empty()
+    }
+
+    /// All of them, ascending: bucket and target.
+    pub fn tuples(&self) -> &[(u64, u32)] {
+        &self.tuples
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.tuples.clear();
+    }
+
     /// Jaccard index of two accounts' tuples: shared over all distinct ones; 0 where both are empty.
     pub fn jaccard(&self, other: &Self) -> f64 {
         let shared = self.shared(other);
@@ -93,6 +114,32 @@ impl Acts {
         }
         shared
     }
+}
+
+/// For each of `accounts`, the highest similarity at which single linkage puts it into a group of `min_size` or
+/// more; none if it never does. `pairs` are (account, account, similarity).
+pub fn groups(pairs: &[(u32, u32, f64)], accounts: usize, min_size: usize) -> Vec<Option<f64>> {
+    let mut order: Vec<&(u32, u32, f64)> = pairs.iter().collect();
+    order.sort_by(|x, y| y.2.total_cmp(&x.2).then((x.0, x.1).cmp(&(y.0, y.1))));
+    let mut parent: Vec<u32> = (0..accounts as u32).collect();
+    let mut members: Vec<Vec<u32>> = (0..accounts as u32).map(|a| vec![a]).collect();
+    let mut scores = vec![None; accounts];
+    for &&(a, b, similarity) in &order {
+        let (a, b) = (root(&mut parent, a), root(&mut parent, b));
+        if a == b {
+            continue;
+        }
+        parent[a.max(b) as usize] = a.min(b);
+        let moved = std::mem::take(&mut members[a.max(b) as usize]);
+        let group = &mut members[a.min(b) as usize];
+        group.extend(moved);
+        if group.len() >= min_size {
+            for &account in &*group {
+                scores[account as usize].get_or_insert(similarity);
+            }
+        }
+    }
+    scores
 }
 
 #[cfg(test)]
@@ -125,6 +172,16 @@ mod tests {
             (acts(&trap, &[(9, 0), (1, 3), (2, 5)]), acts(&trap, &[(2, 5), (9, 0), (1, 3)]));
         assert_eq!(a, b);
         assert_eq!(a.tuples, [(3, 1), (5, 2)]);
+    }
+
+    #[test]
+    fn a_group_counts_from_its_least_size_at_the_weakest_link_that_made_it() {
+        // A chain of strong pairs with a weak end, and a pair apart.
+        let pairs = [(0, 1, 0.9), (1, 2, 0.8), (2, 3, 0.4), (4, 5, 1.0)];
+        let of = |min_size| groups(&pairs, 6, min_size);
+        assert_eq!(of(3), [Some(0.8), Some(0.8), Some(0.8), Some(0.4), None, None]);
+        assert_eq!(of(2), [Some(0.9), Some(0.9), Some(0.8), Some(0.4), Some(1.0), Some(1.0)]);
+        assert_eq!(of(5), [None; 6]);
     }
 
     #[test]

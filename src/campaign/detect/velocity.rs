@@ -46,6 +46,11 @@ pub struct VelocityState {
 }
 
 impl VelocityState {
+    /// Events of the window that has begun.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
     /// All of it, for a hash.
     pub const fn words(&self) -> [u64; 2] {
         [self.window, self.count]

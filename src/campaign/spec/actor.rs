@@ -24,6 +24,14 @@ pub struct ActorSpec {
     #[serde(default = "topic_focus")]
     #[schemars(extend("x-evidence" = "A: 4 of 64"))]
     pub topic_focus: u16,
+    /// Prompts that it fills in anew for each of its own requests.
+    #[serde(default = "templates")]
+    #[schemars(extend("x-evidence" = "A"))]
+    pub templates: u32,
+    /// Exponent of how unevenly it uses them (Zipf).
+    #[serde(default = "template_zipf")]
+    #[schemars(extend("x-evidence" = "A"))]
+    pub template_zipf: f64,
     /// Chance that one of its own requests asks for visible reasoning.
     #[serde(default = "elicit_p")]
     #[schemars(extend("x-evidence" = "A"))]
@@ -135,6 +143,9 @@ pub struct CostSpec {
     /// Traffic of an exchange.
     #[schemars(extend("x-evidence" = "A"))]
     pub kb_per_exchange: f64,
+    /// Work of one more template.
+    #[schemars(extend("x-evidence" = "A"))]
+    pub template_usd: f64,
     /// Hours from a ban to the next account.
     #[schemars(extend("x-evidence" = "A"))]
     pub replace_delay_h: f64,
@@ -228,6 +239,7 @@ impl Default for CostSpec {
             ip_usd_per_month: 2.0,
             proxy_usd_per_gb: 2.0,
             kb_per_exchange: 10.0,
+            template_usd: 0.05,
             replace_delay_h: 6.0,
             replace_budget: None,
         }
@@ -255,6 +267,14 @@ const fn one() -> f64 {
 
 const fn topic_focus() -> u16 {
     4
+}
+
+const fn templates() -> u32 {
+    200
+}
+
+const fn template_zipf() -> f64 {
+    1.1
 }
 
 const fn elicit_p() -> f64 {

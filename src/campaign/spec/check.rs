@@ -1,6 +1,8 @@
 //! Range checks of a scenario. Keys in errors are dotted paths of the config.
 
-use super::{ActorSpec, DetectorKind, Scenario, ScopeKey, TierSpec, Unit};
+use super::{
+    ActorSpec, CalibrateSpec, DetectorKind, DetectorSpec, Scenario, Scope, ScopeKey, TierSpec, Unit,
+};
 use crate::campaign::exchange::MOST_SCOPES;
 use crate::error::{Error, Result, check_name, nearest};
 
@@ -29,10 +31,9 @@ impl Scenario {
         for (i, detector) in self.detector.iter().enumerate() {
             let at = format!("detector[{i}]");
             check_name("name", &detector.name).map_err(|e| e.under(&at))?;
-            test(&detector.test).map_err(|e| e.under(&at))?;
-            range("review-delay-h", detector.review_delay_h, 0.0, 8_760.0)
-                .map_err(|e| e.under(&at))?;
+            check_detector(detector).map_err(|e| e.under(&at))?;
         }
+        self.check_content()?;
         self.check_arms()?;
         self.check_response()?;
         self.check_learning()
@@ -154,6 +155,7 @@ impl Scenario {
         let (c, t) = (&a.cost, &a.training);
         let ranges = [
             ("mix-share", a.mix_share, 1e-4, 1.0),
+            ("template-zipf", a.template_zipf, 0.0, 10.0),
             ("elicit-p", a.elicit_p, 0.0, 1.0),
             ("sync-jitter-s", a.sync_jitter_s, 0.0, 86_400.0),
             ("sync-every-s", a.sync_every_s, 1.0, 86_400.0),
@@ -170,6 +172,7 @@ impl Scenario {
             ("cost.ip-usd-per-month", c.ip_usd_per_month, 0.0, 1e6),
             ("cost.proxy-usd-per-gb", c.proxy_usd_per_gb, 0.0, 1e6),
             ("cost.kb-per-exchange", c.kb_per_exchange, 0.0, 1e6),
+            ("cost.template-usd", c.template_usd, 0.0, 1e6),
             ("cost.replace-delay-h", c.replace_delay_h, 0.0, 1e5),
             ("training.student-params-b", t.student_params_b, 1e-6, 1e5),
             ("training.mfu", t.mfu, 1e-3, 1.0),
@@ -182,6 +185,7 @@ impl Scenario {
         }
         lengths(a.in_lognormal, a.out_lognormal)?;
         whole("topic-focus", u64::from(a.topic_focus), 1, u64::from(self.benign.topics))?;
+        whole("templates", u64::from(a.templates), 1, 1_000_000)?;
         whole("max-tokens", u64::from(a.max_tokens), 1, 1_000_000)?;
         whole("linkage.groups", u64::from(l.groups), 1, u64::from(a.accounts))?;
         whole("training.chips", u64::from(t.chips), 1, 10_000_000)?;
@@ -199,6 +203,13 @@ impl Scenario {
             return Err(Error::config("area-weights", format!("{weights:?}"), expected));
         }
         Ok(())
+    }
+
+    fn check_content(&self) -> Result<()> {
+        let c = &self.content;
+        whole("content.dimensions", c.dimensions as u64, 2, 1_024)?;
+        range("content.spread", c.spread, 0.0, 100.0)?;
+        range("content.template-spread", c.template_spread, 0.0, 100.0)
     }
 
     fn check_arms(&self) -> Result<()> {
@@ -290,6 +301,31 @@ fn check_tier(t: &TierSpec) -> Result<()> {
     whole("concurrency", u64::from(t.concurrency), 0, 4_096)
 }
 
+fn check_detector(detector: &DetectorSpec) -> Result<()> {
+    test(&detector.test)?;
+    range("review-delay-h", detector.review_delay_h, 0.0, 8_760.0)?;
+    let scope = |scope: Scope, expected: &str| match detector.scope == scope {
+        true => Ok(()),
+        false => Err(Error::config("scope", format!("{:?}", detector.scope), expected)),
+    };
+    match detector.test {
+        DetectorKind::Graph { .. } => {
+            scope(Scope::Cluster, "`cluster`: it counts linked accounts")?
+        }
+        DetectorKind::Synchrotrap { .. } => {
+            scope(Scope::Account, "`account`: it joins accounts by itself")?;
+        }
+        _ => {}
+    }
+    let Some(CalibrateSpec { share, accounts }) = detector.calibrate else { return Ok(()) };
+    if let DetectorKind::MmdTable { .. } = detector.test {
+        let expected = "no `calibrate`: the table's false alarms were measured with it";
+        return Err(Error::config("calibrate", "a calibration of `mmd-table`", expected));
+    }
+    range("calibrate.share", share, 1e-6, 0.5)?;
+    whole("calibrate.accounts", u64::from(accounts), 10, 1_000_000)
+}
+
 fn test(kind: &DetectorKind) -> Result<()> {
     match *kind {
         DetectorKind::Velocity { per_day } => whole("test.per-day", u64::from(per_day), 1, 1 << 31),
@@ -315,6 +351,24 @@ fn test(kind: &DetectorKind) -> Result<()> {
             range("test.below", below, 0.0, 10.0)
         }
         DetectorKind::MmdTable { window } => whole("test.window", u64::from(window), 100, 1_500),
+        DetectorKind::Prada { delta, cap } => {
+            range("test.delta", delta, 1e-6, 1.0)?;
+            whole("test.cap", u64::from(cap), 100, 100_000)
+        }
+        DetectorKind::Seat { cosine, max_pairs: _, cap } => {
+            range("test.cosine", cosine, -0.999, 1.0)?;
+            whole("test.cap", u64::from(cap), 1, 1_000_000)
+        }
+        DetectorKind::Mmd { window, frequencies, null_share } => {
+            whole("test.window", u64::from(window), 10, 100_000)?;
+            whole("test.frequencies", u64::from(frequencies), 4, 4_096)?;
+            range("test.null-share", null_share, 0.001, 0.5)
+        }
+        DetectorKind::Synchrotrap { bucket_minutes, similarity, min_size } => {
+            whole("test.bucket-minutes", u64::from(bucket_minutes), 1, 1_440)?;
+            range("test.similarity", similarity, 0.0, 1.0)?;
+            whole("test.min-size", u64::from(min_size), 2, 1 << 31)
+        }
         DetectorKind::Graph { min_size } => whole("test.min-size", u64::from(min_size), 2, 1 << 31),
     }
 }

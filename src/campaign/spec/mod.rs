@@ -7,6 +7,7 @@
 mod actor;
 mod benign;
 mod check;
+mod content;
 mod detector;
 mod learning;
 mod limits;
@@ -14,7 +15,8 @@ mod response;
 
 pub use actor::{ActorSpec, Chip, CostSpec, LinkageSpec, RateShape, TrainingSpec};
 pub use benign::BenignSpec;
-pub use detector::{DetectorKind, DetectorSpec, Scope};
+pub use content::ContentSpec;
+pub use detector::{CalibrateSpec, DetectorKind, DetectorSpec, Scope};
 pub use learning::{AreaSpec, LearningSpec};
 pub use limits::{LimitsSpec, Reserve, ScopeKey, ScopeLimit, TierSpec, Unit, anthropic_2025};
 pub use response::{Action, ResponseSpec};
@@ -42,6 +44,9 @@ pub struct Scenario {
     /// Honest accounts.
     #[serde(default)]
     pub benign: BenignSpec,
+    /// What requests are about.
+    #[serde(default)]
+    pub content: ContentSpec,
     /// Who distils.
     pub actor: Vec<ActorSpec>,
     /// Who watches.
@@ -136,9 +141,24 @@ pub struct ArmSpec {
     #[serde(default = "link_by")]
     #[schemars(extend("x-evidence" = "A"))]
     pub link_by: u32,
+    /// What becomes a cluster.
+    #[serde(default)]
+    pub link_with: LinkWith,
     /// Whether actors know what watches them and run their accounts in the cheapest way that still works.
     #[serde(default)]
     pub adaptive: bool,
+}
+
+/// How linked accounts become clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkWith {
+    /// Connected components: all that hang together, by however few.
+    #[default]
+    Components,
+    /// Label propagation (Raghavan et al. 2007): communities, so that one shared address does not join two
+    /// families.
+    Propagation,
 }
 
 /// What is written.
@@ -193,6 +213,7 @@ impl Scenario {
             limits,
             detectors,
             link_by: link_by(),
+            link_with: LinkWith::default(),
             adaptive: false,
         };
         let every = self.detector.iter().map(|d| d.name.clone()).collect();

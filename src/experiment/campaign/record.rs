@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::campaign::adapt::Choice;
+pub use crate::campaign::calibrate::Limit;
 pub use crate::campaign::detection::Roc;
 pub use crate::campaign::learn::Learnt;
 pub use crate::campaign::money::Costs;
@@ -11,7 +12,7 @@ pub use crate::campaign::spec::{Scenario, Scope};
 pub use crate::campaign::tally::{Refusal, Tally};
 
 /// Version of the layout; part of every cell id.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a cell computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::plan::{Cell, Plan};
 use super::record::{ActorLearnt, CampaignRecord, Choice, Outcome, Part, Point, VERSION};
 use crate::campaign::adapt::{adapted, choose};
+use crate::campaign::calibrate::{Limit, limits};
 use crate::campaign::learn::{Leak, School};
 use crate::campaign::outcome::simulate;
 use crate::campaign::spec::{ArmSpec, Scenario};
@@ -27,27 +28,31 @@ pub struct Computed {
     pub skipped: usize,
 }
 
-/// What actors of an arm chose, or why they could not.
-type Chosen = std::result::Result<Vec<Choice>, String>;
+/// Something computed once for several cells, or why it could not be.
+type Once<T> = OnceLock<std::result::Result<T, String>>;
 
-/// A plan with its folder, and what actors chose once for all replicates of an arm.
+/// A plan with its folder, and what is settled once for all replicates of an arm, by variant and arm.
 pub struct Campaigns<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
-    chosen: BTreeMap<(usize, String), OnceLock<Chosen>>,
+    /// Thresholds of its detectors.
+    limits: BTreeMap<(usize, String), Once<Vec<Limit>>>,
+    /// What its actors chose.
+    chosen: BTreeMap<(usize, String), Once<Vec<Choice>>>,
     /// By variant and replicate: arms share their teacher.
-    schools: BTreeMap<(usize, u32), OnceLock<std::result::Result<School, String>>>,
+    schools: BTreeMap<(usize, u32), Once<School>>,
 }
 
 impl<'a> Campaigns<'a> {
     /// Nothing is chosen yet.
     pub fn new(plan: &'a Plan, folder: &'a RunFolder) -> Self {
-        let of_arm = |c: &Cell| ((c.variant, c.arm.clone()), OnceLock::new());
+        let of_arm = |c: &Cell| (c.variant, c.arm.clone());
         let of_replicate = |c: &Cell| ((c.variant, c.replicate), OnceLock::new());
         Self {
             plan,
             folder,
-            chosen: plan.cells.iter().map(of_arm).collect(),
+            limits: plan.cells.iter().map(|c| (of_arm(c), OnceLock::new())).collect(),
+            chosen: plan.cells.iter().map(|c| (of_arm(c), OnceLock::new())).collect(),
             schools: plan.cells.iter().map(of_replicate).collect(),
         }
     }
@@ -144,15 +149,14 @@ impl<'a> Campaigns<'a> {
         go_on: impl FnMut() -> Result<()>,
     ) -> Result<Outcome> {
         let arm = arm(scenario, &cell.arm)?;
+        let of_arm = (cell.variant, cell.arm.clone());
+        let limits = once(&self.limits, &of_arm, || limits(scenario, &arm, threads))?;
         if !arm.adaptive {
-            return simulate(scenario, &arm, cell.replicate, threads, go_on);
+            return simulate(scenario, &arm, limits, cell.replicate, threads, go_on);
         }
-        let slot = self.chosen.get(&(cell.variant, cell.arm.clone()));
-        let slot = slot.ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
-        let chosen = slot.get_or_init(|| choose(scenario, &arm).map_err(|e| e.to_string()));
-        let chosen = chosen.as_ref().map_err(|text| Error::Internal(text.clone()))?;
+        let chosen = once(&self.chosen, &of_arm, || choose(scenario, &arm, limits))?;
         let scenario = adapted(scenario, chosen);
-        let outcome = simulate(&scenario, &arm, cell.replicate, threads, go_on)?;
+        let outcome = simulate(&scenario, &arm, limits, cell.replicate, threads, go_on)?;
         Ok(Outcome { chosen: chosen.clone(), ..outcome })
     }
 
@@ -164,11 +168,9 @@ impl<'a> Campaigns<'a> {
         outcome: &Outcome,
         threads: usize,
     ) -> Result<Vec<ActorLearnt>> {
-        let slot = self.schools.get(&(cell.variant, cell.replicate));
-        let slot = slot.ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
-        let open = || School::new(scenario, cell.replicate, threads).map_err(|e| e.to_string());
-        let school = slot.get_or_init(open).as_ref();
-        let school = school.map_err(|text| Error::Internal(text.clone()))?;
+        let school = once(&self.schools, &(cell.variant, cell.replicate), || {
+            School::new(scenario, cell.replicate, threads)
+        })?;
         let each = outcome.actors.iter().enumerate().map(|(i, party)| {
             let leaks: Vec<Leak> = party.points.iter().map(leak).collect();
             let rows = school.learn(i, &leaks)?;
@@ -176,6 +178,17 @@ impl<'a> Campaigns<'a> {
         });
         each.collect()
     }
+}
+
+/// What lies under a key; the first who asks computes it.
+fn once<'a, K: Ord, T>(
+    slots: &'a BTreeMap<K, Once<T>>,
+    key: &K,
+    compute: impl FnOnce() -> Result<T>,
+) -> Result<&'a T> {
+    let slot = slots.get(key).ok_or_else(|| Error::Internal("a cell outside the plan".into()))?;
+    let found = slot.get_or_init(|| compute().map_err(|e| e.to_string()));
+    found.as_ref().map_err(|text| Error::Internal(text.clone()))
 }
 
 /// What had leaked by a day of the grid, area by area.

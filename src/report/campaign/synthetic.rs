@@ -85,6 +85,7 @@ fn outcome(actors: Vec<Party>, arm: usize) -> Outcome {
     };
     Outcome {
         chosen: Vec::new(),
+        calibrated: Vec::new(),
         state_hash: "0".into(),
         honest: honest(arm),
         actors,

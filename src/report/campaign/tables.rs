@@ -37,6 +37,7 @@ pub(super) fn all(slice: &Slice<'_>, settings: &Settings, width: Width) -> Vec<T
     };
     out.push(sheet.of_actors("what each arm let through", &CATCH, Some(wanted(slice, settings))));
     out.push(sheet.of_actors("how soon it was met", &MET, Some(SOON.into())));
+    out.extend(super::ways::limits(slice));
     out.extend(super::ways::table(slice));
     out.push(sheet.of_actors("at what price", &PRICE, Some(PRICES.into())));
     out.push(sheet.of_arms("honest people: requests and waits", &HARM, Some(LOST.into())));

@@ -178,6 +178,7 @@ fn sums(point: &Point) -> Vec<Named> {
         ("usd_accounts", usd.accounts, "usd", Lower),
         ("usd_cards", usd.cards, "usd", Lower),
         ("usd_network", usd.network, "usd", Lower),
+        ("usd_templates", usd.templates, "usd", Lower),
         ("usd_work", usd.work, "usd", Lower),
         ("usd", usd.total(), "usd", Lower),
         ("chip_flops", point.flop, "flop", Neither),

@@ -8,12 +8,13 @@ use crate::experiment::campaign::record::{Costs, Outcome};
 use crate::metric::Better::{Higher, Lower, Neither};
 
 /// What an actor pays, by what for. Chips are not included.
-pub const COSTS: [Measure; 7] = [
+pub const COSTS: [Measure; 8] = [
     measure("usd_answers", "answers", Usd, Lower, |c| cost(c, |u| u.answers)),
     measure("usd_credit", "unused credit", Usd, Lower, |c| cost(c, |u| u.credit)),
     measure("usd_accounts", "accounts", Usd, Lower, |c| cost(c, |u| u.accounts)),
     measure("usd_cards", "cards", Usd, Lower, |c| cost(c, |u| u.cards)),
     measure("usd_network", "network", Usd, Lower, |c| cost(c, |u| u.network)),
+    measure("usd_templates", "templates", Usd, Lower, |c| cost(c, |u| u.templates)),
     measure("usd_work", "proof of work", Usd, Lower, |c| cost(c, |u| u.work)),
     measure("usd", "total", Usd, Lower, |c| cost(c, Costs::total)),
 ];
