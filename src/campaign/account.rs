@@ -159,6 +159,11 @@ impl Account {
         self.closes_at <= at && at < self.reopens_at
     }
 
+    /// What it has bought so far, or paid ahead if that is more; billionths of a dollar.
+    pub fn purchased(&self) -> u64 {
+        self.spend.max(self.deposit)
+    }
+
     /// How old it is.
     pub const fn age(&self, at: Tick) -> u64 {
         self.age_us + at.0.saturating_sub(self.born.0)

@@ -83,12 +83,11 @@ impl Engine<'_> {
 
     /// The share of requests that the global limit lets through, by what the epoch before asked for.
     fn learn_global(&mut self) {
-        let limits = self.rules.scopes.iter().filter(|s| s.key == ScopeKey::Global);
-        let least = limits.map(|s| s.per_epoch).min();
-        self.admitted = match least {
-            Some(limit) if self.asked > limit => (limit << 32) / self.asked,
-            _ => 1 << 32,
-        };
+        let limits = self.rules.scopes.iter().zip(self.asked);
+        let shares = limits
+            .filter(|(scope, asked)| scope.key == ScopeKey::Global && *asked > scope.per_epoch)
+            .map(|(scope, asked)| (u128::from(scope.per_epoch) << 32) / u128::from(asked));
+        self.admitted = shares.min().map_or(1 << 32, |share| share as u64);
     }
 
     /// Requests of an account in a microsecond, for each actor.

@@ -11,7 +11,7 @@ use super::account::{Account, NEVER};
 use super::barrier::Camp;
 use super::cluster::Linked;
 use super::demand;
-use super::exchange::{Closing, Desk, step};
+use super::exchange::{Closing, Desk, MOST_SCOPES, step};
 use super::population;
 use super::rules::Rules;
 use super::tally::Days;
@@ -48,8 +48,8 @@ pub struct Engine<'a> {
     pub(super) closings: Vec<Closing>,
     pub(super) next_id: u32,
     pub(super) epoch: u32,
-    /// Requests of the epoch before, and the share that the global limit lets through.
-    pub(super) asked: u64,
+    /// What limits shared by all counted in the epoch before, and the share that they let through.
+    pub(super) asked: [u64; MOST_SCOPES],
     pub(super) admitted: u64,
     /// Accounts of each actor that wait for a limit beyond the epoch.
     pub(super) stuck: Vec<u32>,
@@ -77,7 +77,7 @@ impl<'a> Engine<'a> {
             closings: Vec::new(),
             next_id: 0,
             epoch: 0,
-            asked: 0,
+            asked: [0; MOST_SCOPES],
             admitted: 1 << 32,
             stuck: vec![0; rules.actors.len()],
             clusters: Linked::default(),
@@ -123,11 +123,11 @@ impl<'a> Engine<'a> {
             Way::Heap => vec![run_heap(rules, &mut self.shards, desk())],
             Way::Accounts { threads } => run_shards(rules, &mut self.shards, threads, desk),
         };
-        self.asked = 0;
+        self.asked.fill(0);
         self.stuck.fill(0);
         let now = Tick(self.now());
         for desk in desks {
-            self.asked += desk.asked;
+            self.asked.iter_mut().zip(desk.asked).for_each(|(sum, asked)| *sum += asked);
             self.stuck.iter_mut().zip(&desk.stuck).for_each(|(a, b)| *a += b);
             self.take(now, desk);
         }

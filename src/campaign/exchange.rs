@@ -2,10 +2,10 @@
 //! the detectors, and the account learns when to ask next.
 
 use super::account::{Account, NEVER, Reservation};
-use super::content;
+use super::content::{self, Subject};
 use super::demand;
 use super::draw::Purpose;
-use super::rules::{Kind, Rules, SharedLimit};
+use super::rules::{Kind, NANO, Rules, SharedLimit};
 use super::spec::{Action, Reserve, ScopeKey, Unit};
 use super::tally::{Refusal, Tally};
 use super::watch::{Act, Address};
@@ -26,8 +26,8 @@ pub struct Desk {
     pub closings: Vec<Closing>,
     /// When honest accounts will be open again.
     pub reopenings: Vec<Tick>,
-    /// Requests of the epoch, for the global limit.
-    pub asked: u64,
+    /// Units of the epoch that limits shared by all count, by their place in `limits.scope`.
+    pub asked: [u64; MOST_SCOPES],
     /// Share of requests that the global limit lets through, as a threshold.
     pub admitted: u64,
     /// Requests of an actor's account in a microsecond, this epoch.
@@ -61,12 +61,23 @@ impl Desk {
             sums: vec![Tally::default(); rules.actors.len() + 1],
             closings: Vec::new(),
             reopenings: Vec::new(),
-            asked: 0,
+            asked: [0; MOST_SCOPES],
             admitted: 1 << 32,
             rates: vec![0.0; rules.actors.len()],
             epoch,
             stuck: vec![0; rules.actors.len()],
             vector: Default::default(),
+        }
+    }
+}
+
+impl Request {
+    /// What a shared limit counts of it.
+    pub fn units(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Requests => 1,
+            Unit::Tokens => u64::from(self.input) + u64::from(self.output),
+            Unit::MicroUsd => self.cost / 1_000,
         }
     }
 }
@@ -170,7 +181,7 @@ fn ask(
     let response = &rules.response;
     let suspect = account.response_at <= at;
     if rules.limits {
-        desk.asked += 1;
+        rules.count_for_all(&mut desk.asked, request);
         if desk.admitted < 1 << 32 {
             let [lot, ..] = rules.draws.words(account.id, Purpose::Lot, account.epoch, account.nth);
             if u64::from(lot) >= desk.admitted {
@@ -236,7 +247,7 @@ fn climb(rules: &Rules, account: &mut Account, at: Tick) {
         Some(actor) => rules.actors[actor].max_tier,
         None => rules.tiers.len() - 1,
     };
-    let purchased = account.spend.max(account.deposit);
+    let purchased = account.purchased();
     while usize::from(account.tier) < most {
         let next = &rules.tiers[usize::from(account.tier) + 1];
         if purchased < next.from || account.age(at) < next.from_age_us {
@@ -344,12 +355,7 @@ fn level<'a>(
 pub const MOST_SCOPES: usize = 8;
 
 fn need(scope: &SharedLimit, request: &Request, weight: u64) -> u64 {
-    weight
-        * match scope.unit {
-            Unit::Requests => 1,
-            Unit::Tokens => u64::from(request.input) + u64::from(request.output),
-            Unit::MicroUsd => request.cost / 1_000,
-        }
+    weight * request.units(scope.unit)
 }
 
 /// Charges an answer.
@@ -388,7 +394,14 @@ fn observe(rules: &Rules, account: &mut Account, request: &Request, at: Tick, de
     if settled && !rules.reads.logs {
         return;
     }
-    let mut act = Act { at, elicits: request.elicits, alike, subject: Default::default() };
+    let mut act = Act {
+        at,
+        purchased_usd: account.purchased() as f64 / NANO,
+        age_us: account.age(at),
+        elicits: request.elicits,
+        alike,
+        subject: Subject::default(),
+    };
     if rules.reads.topics {
         let (made, read) = &mut desk.vector;
         let vectors = rules.reads.vectors;

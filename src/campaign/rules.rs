@@ -4,6 +4,7 @@ use super::calendar::{Calendar, DAY, MINUTE, MONTH, SECOND};
 use super::calibrate::Limit;
 use super::content::Content;
 use super::draw::{Draws, threshold};
+use super::exchange::{MOST_SCOPES, Request};
 use super::quantile::Quantiles;
 use super::replay::Replay;
 use super::spec::{
@@ -223,6 +224,16 @@ impl Rules {
         }
     }
 
+    /// Counts a request for the limits that all share.
+    #[inline]
+    pub fn count_for_all(&self, asked: &mut [u64; MOST_SCOPES], request: &Request) {
+        for (scope, asked) in self.scopes.iter().zip(asked) {
+            if scope.key == ScopeKey::Global {
+                *asked += request.units(scope.unit);
+            }
+        }
+    }
+
     /// Whether accounts meet within an epoch, at a limit that they share.
     pub fn shares(&self) -> bool {
         let met = |s: &SharedLimit| !matches!(s.key, ScopeKey::Account | ScopeKey::Global);
@@ -272,10 +283,12 @@ impl SharedLimit {
         let period_us = s.per_s * SECOND;
         let burst = (s.count * burst_s.min(s.per_s)).div_ceil(s.per_s).max(1);
         let per_epoch = u128::from(s.count) * u128::from(epoch_us) / u128::from(period_us);
+        // What all share has no level: it is counted epoch by epoch.
+        let [count, burst] = if s.key == ScopeKey::Global { [1, 1] } else { [s.count, burst] };
         Self {
             key: s.key,
             unit: s.unit,
-            bucket: Bucket::new(s.count, period_us, burst),
+            bucket: Bucket::new(count, period_us, burst),
             per_epoch: per_epoch as u64,
         }
     }

@@ -22,6 +22,7 @@ const SMALL: &str = r#"
         { key = "account", count = 500, per-s = 86400 },
         { key = "cluster", count = 900, per-s = 86400 },
         { key = "global", count = 9000, per-s = 86400 },
+        { key = "global", unit = "micro-usd", count = 200000000, per-s = 86400 },
     ]
     actor = [
         { name = "a", exchanges = 20000, accounts = 40, mix-share = 0.5, ramp-days = 1, sync-jitter-s = 10 },
@@ -35,6 +36,7 @@ const SMALL: &str = r#"
         { name = "mmd", test = { kind = "mmd-table", window = 200 } },
         { name = "pool", scope = "cluster", test = { kind = "mmd-table", window = 500 } },
         { name = "graph", scope = "cluster", test = { kind = "graph", min-size = 6 } },
+        { name = "spend", test = { kind = "spend-to-age", usd-per-day = 5 } },
         { name = "prada", test = { kind = "prada" } },
         { name = "seat", test = { kind = "seat", cap = 50 } },
         { name = "windows", test = { kind = "mmd", window = 100, frequencies = 8 } },
@@ -45,7 +47,7 @@ const SMALL: &str = r#"
     arm = [
         { name = "open", limits = false },
         { name = "limits" },
-        { name = "all", detectors = ["velocity", "sprt", "cusum", "entropy", "mmd", "pool", "graph"] },
+        { name = "all", detectors = ["velocity", "spend", "sprt", "cusum", "entropy", "mmd", "pool", "graph"] },
         { name = "vectors", link-by = 1, link-with = "propagation",
           detectors = ["prada", "seat", "windows", "pooled-windows", "pooled-entropy", "synchrotrap"] },
     ]

@@ -7,7 +7,8 @@
 //! compared with delta. A check needs more than 100 distances, so nothing alarms sooner.
 //!
 //! The paper lets sets grow without end. Here a class stops growing at a cap and forgets its oldest
-//! distances beyond it, so an account holds at most classes x cap x (dimensions + 1) numbers.
+//! distances beyond it, so an account holds at most classes x cap x (dimensions + 1) numbers. And the paper
+//! checks every ten queries for ever; here that is so for the first thousand, and then at every hundredth more.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,8 +19,10 @@ use super::Verdict;
 use super::shapiro::shapiro_wilk;
 use crate::error::{Error, Result};
 
-/// Queries between checks.
+/// Queries between checks, and the part of an account's queries between them when there are many: a check of a
+/// long history costs much, and a hundredth more of it changes little.
 const EVERY: u64 = 10;
+const PART: u64 = 100;
 /// Distances that a class must have to count.
 const PER_CLASS: usize = 10;
 /// Distances that a check must exceed.
@@ -58,6 +61,8 @@ pub struct Prada {
 pub struct PradaState {
     classes: BTreeMap<u32, Class>,
     queries: u64,
+    /// Number of the query of the next check.
+    due: u64,
     alarmed: bool,
     last: Option<Check>,
 }
@@ -103,8 +108,10 @@ impl Prada {
         state.classes.entry(class).or_default().take(query, self.cap);
         let number = state.queries;
         state.queries += 1;
-        let pooled = if number.is_multiple_of(EVERY) { state.pooled() } else { Vec::new() };
+        let due = number.is_multiple_of(EVERY) && number >= state.due;
+        let pooled = if due { state.pooled() } else { Vec::new() };
         if pooled.len() > POOLED {
+            state.due = number + number / PART;
             let w = shapiro_wilk(&pooled).map_or(1.0, |s| s.w);
             state.last = Some(Check { query: number, sample: pooled.len(), w });
             state.alarmed = w < self.delta;

@@ -5,8 +5,6 @@
 //! later variant that counts each query once if any earlier one is near. Both compare with the last
 //! `cap` queries of the account, which bounds the memory.
 
-use std::collections::VecDeque;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +66,8 @@ pub struct Near {
 /// One account's queries and their count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeatState {
-    remembered: VecDeque<Vec<f64>>,
+    /// `[remembered, d]`, one after the other; once there are `cap` of them the oldest is overwritten.
+    remembered: Vec<f64>,
     /// Queries seen.
     pub queries: u64,
     /// Similar pairs, or queries near an earlier one.
@@ -115,19 +114,26 @@ impl NearParams {
 impl SeatState {
     /// Remembers a query and forgets the oldest beyond `cap`.
     fn remember(&mut self, embedding: &[f64], cap: usize) {
+        let oldest = (self.queries % cap as u64) as usize * embedding.len();
         self.queries += 1;
-        if self.remembered.len() == cap {
-            self.remembered.pop_front();
+        match self.remembered.get_mut(oldest..oldest + embedding.len()) {
+            Some(place) => place.copy_from_slice(embedding),
+            None => self.remembered.extend_from_slice(embedding),
         }
-        self.remembered.push_back(embedding.to_vec());
+    }
+
+    /// The queries that are remembered.
+    fn earlier(&self, dimensions: usize) -> std::slice::ChunksExact<'_, f64> {
+        self.remembered.chunks_exact(dimensions.max(1))
     }
 }
 
 impl Pairs {
     /// Takes one query's embedding `[d]`, of length 1.
     pub fn observe(&self, state: &mut SeatState, embedding: &[f64]) -> Verdict {
-        let cosine = |old: &Vec<f64>| old.iter().zip(embedding).map(|(a, b)| a * b).sum::<f64>();
-        let similar = state.remembered.iter().filter(|old| cosine(old) >= self.threshold).count();
+        let cosine = |old: &[f64]| old.iter().zip(embedding).map(|(a, b)| a * b).sum::<f64>();
+        let earlier = state.earlier(embedding.len());
+        let similar = earlier.filter(|old| cosine(old) >= self.threshold).count();
         state.count += similar as u64;
         state.remember(embedding, self.cap);
         Verdict::alarm_if(state.count > self.max_pairs)
@@ -138,9 +144,9 @@ impl Near {
     /// Takes one query's embedding `[d]`.
     pub fn observe(&self, state: &mut SeatState, embedding: &[f64]) -> Verdict {
         let squares =
-            |old: &Vec<f64>| old.iter().zip(embedding).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+            |old: &[f64]| old.iter().zip(embedding).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
         let near = self.delta * embedding.len() as f64;
-        state.count += u64::from(state.remembered.iter().any(|old| squares(old) < near));
+        state.count += u64::from(state.earlier(embedding.len()).any(|old| squares(old) < near));
         state.remember(embedding, self.cap);
         if state.queries < self.min_queries {
             return Verdict::Undecided;

@@ -84,43 +84,32 @@ impl Velocity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpendParams {
-    /// Dollars per day of age that pass, above 0.
-    pub usd_per_day: f64,
     /// Younger accounts are taken to be this old, hours, at least 1.
     #[serde(default = "day")]
     #[schemars(range(min = 1))]
     pub min_age_h: u64,
 }
 
-/// At most so many dollars per day of an account's age. It has no state of its own: the ledger knows
-/// both.
+/// Dollars per day of an account's age. It has no state of its own: the ledger knows both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpendToAge {
-    micro_usd_per_day: u64,
     min_age_us: u64,
 }
 
 impl SpendParams {
-    /// Checks the ranges.
+    /// Checks the range.
     pub fn build(&self) -> Result<SpendToAge> {
-        if !(self.usd_per_day > 0.0 && self.usd_per_day <= 1e9) {
-            let found = self.usd_per_day.to_string();
-            return Err(Error::config("usd_per_day", found, "above 0, up to 1e9"));
-        }
         if !(1..=8784).contains(&self.min_age_h) {
             return Err(Error::config("min_age_h", self.min_age_h.to_string(), "1 to 8784 hours"));
         }
-        let micro_usd_per_day = (self.usd_per_day * 1e6).round() as u64;
-        Ok(SpendToAge { micro_usd_per_day, min_age_us: self.min_age_h * HOUR_US })
+        Ok(SpendToAge { min_age_us: self.min_age_h * HOUR_US })
     }
 }
 
 impl SpendToAge {
-    /// Judges `spent_micro_usd` millionths of a dollar by an account opened `age_us` microseconds ago.
-    pub fn verdict(&self, spent_micro_usd: u64, age_us: u64) -> Verdict {
-        let age = u128::from(age_us.max(self.min_age_us));
-        let spent = u128::from(spent_micro_usd) * u128::from(DAY_US);
-        Verdict::alarm_if(spent > u128::from(self.micro_usd_per_day) * age)
+    /// `usd` dollars spent by an account opened `age_us` microseconds ago, a day of its age.
+    pub fn usd_per_day(&self, usd: f64, age_us: u64) -> f64 {
+        usd * DAY_US as f64 / age_us.max(self.min_age_us) as f64
     }
 }
 
@@ -142,18 +131,14 @@ mod tests {
 
     #[test]
     fn the_first_day_of_spending_is_judged_as_a_whole_day() {
-        let rule = SpendParams { usd_per_day: 50.0, min_age_h: 24 }.build().unwrap();
-        let dollars = |d: u64| d * 1_000_000;
-        assert_eq!(rule.verdict(dollars(50), HOUR_US), Verdict::Undecided);
-        assert_eq!(rule.verdict(dollars(50) + 1, HOUR_US), Verdict::Alarm);
-        assert_eq!(rule.verdict(dollars(100), 2 * DAY_US), Verdict::Undecided);
-        assert_eq!(rule.verdict(u64::MAX, u64::MAX), Verdict::Alarm); // and no overflow
+        let rule = SpendParams { min_age_h: 24 }.build().unwrap();
+        assert_eq!(rule.usd_per_day(50.0, HOUR_US), 50.0);
+        assert_eq!(rule.usd_per_day(100.0, 2 * DAY_US), 50.0);
     }
 
     #[test]
     fn settings_outside_their_ranges_are_refused() {
         assert!(Params { limit: 3, window_h: 0 }.build().is_err());
-        assert!(SpendParams { usd_per_day: 0.0, min_age_h: 24 }.build().is_err());
-        assert!(SpendParams { usd_per_day: 1.0, min_age_h: 0 }.build().is_err());
+        assert!(SpendParams { min_age_h: 0 }.build().is_err());
     }
 }

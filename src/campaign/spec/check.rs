@@ -1,7 +1,7 @@
 //! Range checks of a scenario. Keys in errors are dotted paths of the config.
 
 use super::{
-    ActorSpec, CalibrateSpec, DetectorKind, DetectorSpec, Scenario, Scope, ScopeKey, TierSpec, Unit,
+    ActorSpec, CalibrateSpec, DetectorKind, DetectorSpec, Scenario, Scope, ScopeKey, TierSpec,
 };
 use crate::campaign::exchange::MOST_SCOPES;
 use crate::error::{Error, Result, check_name, nearest};
@@ -98,19 +98,13 @@ impl Scenario {
         whole("limits.burst-s", self.limits.burst_s, 1, 86_400)?;
         whole("limits.scope", self.limits.scope.len() as u64, 0, MOST_SCOPES as u64)?;
         for (i, scope) in self.limits.scope.iter().enumerate() {
-            if scope.key == ScopeKey::Global && scope.unit != Unit::Requests {
-                let expected = "`requests`: the global limit counts nothing else";
-                return Err(Error::config(
-                    format!("limits.scope[{i}].unit"),
-                    format!("{:?}", scope.unit),
-                    expected,
-                ));
-            }
             let at = format!("limits.scope[{i}]");
             whole("count", scope.count, 1, 1 << 40).map_err(|e| e.under(&at))?;
             whole("per-s", scope.per_s, 1, 31_536_000).map_err(|e| e.under(&at))?;
-            let most = MOST_LEVEL / scope.per_s;
-            whole("count", scope.count, 1, most).map_err(|e| e.under(&at))?;
+            if scope.key != ScopeKey::Global {
+                let most = MOST_LEVEL / scope.per_s;
+                whole("count", scope.count, 1, most).map_err(|e| e.under(&at))?;
+            }
         }
         Ok(())
     }
@@ -315,6 +309,9 @@ fn check_detector(detector: &DetectorSpec) -> Result<()> {
         DetectorKind::Synchrotrap { .. } => {
             scope(Scope::Account, "`account`: it joins accounts by itself")?;
         }
+        DetectorKind::SpendToAge { .. } => {
+            scope(Scope::Account, "`account`: clusters have no age")?
+        }
         _ => {}
     }
     let Some(CalibrateSpec { share, accounts }) = detector.calibrate else { return Ok(()) };
@@ -329,6 +326,9 @@ fn check_detector(detector: &DetectorSpec) -> Result<()> {
 fn test(kind: &DetectorKind) -> Result<()> {
     match *kind {
         DetectorKind::Velocity { per_day } => whole("test.per-day", u64::from(per_day), 1, 1 << 31),
+        DetectorKind::SpendToAge { usd_per_day } => {
+            range("test.usd-per-day", usd_per_day, 1e-6, 1e9)
+        }
         DetectorKind::Sprt { p_benign, p_attack, alpha, beta } => {
             range("test.p-benign", p_benign, 1e-9, 1.0 - 1e-9)?;
             range("test.p-attack", p_attack, 1e-9, 1.0 - 1e-9)?;

@@ -63,6 +63,9 @@ pub enum DetectorKind {
     /// Requests of a day above a number.
     #[serde(rename_all = "kebab-case")]
     Velocity { per_day: u32 },
+    /// Dollars for each day of an account's age above a number; the first day counts whole.
+    #[serde(rename_all = "kebab-case")]
+    SpendToAge { usd_per_day: f64 },
     /// Wald's sequential test on requests for visible reasoning.
     #[serde(rename_all = "kebab-case")]
     Sprt {
@@ -159,6 +162,10 @@ impl DetectorKind {
             (
                 Self::Velocity { per_day: 1_000 },
                 "requests of an account, or of each account of a cluster, in a day",
+            ),
+            (
+                Self::SpendToAge { usd_per_day: 50.0 },
+                "dollars of an account for each day of its age",
             ),
             (
                 Self::Sprt {

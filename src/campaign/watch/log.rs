@@ -7,6 +7,9 @@ use crate::ledger::Tick;
 #[derive(Clone, Copy, Debug)]
 pub struct Act {
     pub at: Tick,
+    /// Dollars that the account has purchased for so far, and its age in microseconds.
+    pub purchased_usd: f64,
+    pub age_us: u64,
     /// Asks for visible reasoning.
     pub elicits: bool,
     /// Looks like a campaign's, to a test of content whose power was measured elsewhere.

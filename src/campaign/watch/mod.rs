@@ -20,7 +20,7 @@ use super::detect::prada::Prada;
 use super::detect::seat::Pairs;
 use super::detect::sprt::{Sprt, SprtState};
 use super::detect::synchrotrap::SynchroTrap;
-use super::detect::velocity::Velocity;
+use super::detect::velocity::{SpendToAge, Velocity};
 use super::detect::{Verdict, cusum, entropy, mmd_table, prada, seat, sprt, synchrotrap, velocity};
 use super::draw::{Draws, Purpose, happens, unit};
 use super::spec::{DetectorKind, DetectorSpec, Scenario};
@@ -40,6 +40,7 @@ pub struct Watcher {
 #[derive(Clone, Debug)]
 enum Test {
     Velocity(Velocity),
+    SpendToAge(SpendToAge),
     Sprt(Sprt),
     Cusum { rule: Cusum, mean: f64, group: u64 },
     Entropy(Entropy),
@@ -97,7 +98,7 @@ impl Watcher {
             Test::Seat(_) => State::Seat(Default::default()),
             Test::Mmd(_) => State::Mmd(Default::default()),
             Test::Synchrotrap { .. } => State::Acts(Default::default()),
-            Test::Graph => State::Nothing,
+            Test::SpendToAge(_) | Test::Graph => State::Nothing,
         })
     }
 
@@ -157,6 +158,10 @@ impl Test {
                 let limit = u64::from(per_day);
                 let rule = velocity::Params { limit, window_h: 24 }.build()?;
                 (Self::Velocity(rule), f64::from(per_day))
+            }
+            DetectorKind::SpendToAge { usd_per_day } => {
+                let rule = velocity::SpendParams { min_age_h: 24 }.build()?;
+                (Self::SpendToAge(rule), usd_per_day)
             }
             DetectorKind::Sprt { p_benign, p_attack, alpha, beta } => {
                 let rule = sprt::Params { p0: p_benign, p1: p_attack, alpha, beta, restart: true };
@@ -220,6 +225,7 @@ impl Test {
                 rule.observe(state, act.at, 1);
                 Some(state.count() as f64)
             }
+            (Self::SpendToAge(rule), _) => Some(rule.usd_per_day(act.purchased_usd, act.age_us)),
             (Self::Sprt(rule), State::Sprt(state)) => {
                 state.merge(SprtState { seen: 1, flagged: u64::from(act.elicits) });
                 Some(ratio(rule, state))
