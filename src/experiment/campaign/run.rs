@@ -77,7 +77,9 @@ impl<'a> Campaigns<'a> {
         };
         for part in [Part::Simulation, Part::Learning] {
             let of_part = |i: &usize| plan.cells[*i].part == part && !records.contains_key(i);
-            let queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
+            let mut queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
+            // All arms in turn: what an arm settles once is then settled for several arms at a time.
+            queue.sort_by_key(|&i| plan.cells[i].replicate);
             // Fewer cells than cores: each simulation may use several.
             let threads = (jobs.count / queue.len().max(1)).max(1);
             let compute = |i: usize| {

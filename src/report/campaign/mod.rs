@@ -10,6 +10,7 @@ mod figure;
 mod page;
 mod records;
 mod summary;
+mod sweep;
 #[cfg(test)]
 mod synthetic;
 mod tables;

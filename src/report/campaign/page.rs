@@ -11,6 +11,7 @@ use super::summary::learning;
 use super::summary::measure::Unit;
 use super::summary::settings::Settings;
 use super::summary::spread::ESTIMATOR;
+use super::sweep;
 use super::tables::{self, Width};
 use super::text::{BANNER, Line};
 use crate::error::{Error, Result};
@@ -37,8 +38,8 @@ pub(super) fn html(content: &Content<'_>, name: &str, command: &str) -> Result<S
     for (i, slice) in content.slices.iter().enumerate() {
         variant(&mut body, content, slice, i, command);
     }
-    if let Some(sweep) = tables::sweep(content.slices, content.settings) {
-        page::text(&mut body, &capital(&sweep.title), &sweep);
+    for table in sweep::tables(content.slices, content.settings) {
+        page::text(&mut body, &capital(&table.title), &table);
     }
     assumptions(&mut body, content.assumptions);
     long(&mut body, content.slices);

@@ -55,7 +55,8 @@ pub(super) fn all(slice: &Slice<'_>, settings: &Settings, width: Width) -> Vec<T
 const SOON: &str = "leak before ban = exchanges of its own that a closed account had got. hours to \
     detection: from an actor's first exchange to the first alarm on any of its accounts; hours to an \
     account's alarm: the same for each account, mean.";
-const PRICES: &str = "cost multiplier: $ per 1,000 useful exchanges over the same under the first arm, by \
+const PRICES: &str = "$ to the target: paid by the time 95 % of it was collected, linear between the days that are \
+    recorded. cost multiplier: $ per 1,000 useful exchanges over the same under the first arm, by \
     replicate. Chips are not included.";
 const LOST: &str = "Shares of requests wanted; perturbed: of those answered. A bound takes requests as \
     independent, which those of one account are not.";
@@ -140,7 +141,7 @@ fn name(arm: &Arm<'_>) -> String {
     arm.name.to_string()
 }
 
-fn table<'a>(
+pub(super) fn table<'a>(
     title: &str,
     heads: impl Iterator<Item = &'a str>,
     rows: Vec<Vec<String>>,
@@ -178,7 +179,7 @@ fn headline(slice: &Slice<'_>, settings: &Settings) -> Option<Table> {
 }
 
 /// What students recovered by the last day.
-fn recovered(slice: &Slice<'_>) -> Option<Table> {
+pub(super) fn recovered(slice: &Slice<'_>) -> Option<Table> {
     if !slice.taught() {
         return None;
     }
@@ -204,26 +205,6 @@ fn recovered(slice: &Slice<'_>) -> Option<Table> {
     let remark = "refuses marked, others: shares of questions that students refuse where the teacher's guardrail \
         does, and elsewhere; nobody asked for these, they crossed with the rest.";
     Some(table(&format!("recovered by day {day}, %"), heads, rows, Some(remark.into())))
-}
-
-/// Last-day recovered of every variant; none without a sweep.
-pub(super) fn sweep(slices: &[Slice<'_>], all: &[Settings]) -> Option<Table> {
-    let taught: Vec<(&Slice<'_>, &Settings)> =
-        slices.iter().zip(all).filter(|(s, _)| s.taught()).collect();
-    if taught.len() < 2 {
-        return None;
-    }
-    let mut rows = Vec::new();
-    for (slice, settings) in taught {
-        for given in recovered(slice)?.rows {
-            let ratio = settings.exchanges_per_example.map_or("-".into(), short);
-            let first = vec![slice.variant.to_string(), ratio];
-            rows.push([first, given[..4].to_vec()].concat());
-        }
-    }
-    let heads = ["variant", "exchanges per example", "actor", "arm", "n", "recovered, %"];
-    let remark = "The last day, mean over areas.".to_string();
-    Some(table("recovered over the sweep", heads.into_iter(), rows, Some(remark)))
 }
 
 /// Alarms and what they are worth.

@@ -12,6 +12,7 @@ use super::summary::money::{BOOKS, COSTS, RETURN};
 use super::summary::settings::Settings;
 use super::summary::sides::{BANS, CATCH, HARM, MET, PRICE};
 use super::summary::spread::{ESTIMATOR, Spread};
+use super::sweep;
 use super::tables::{self, Width};
 use crate::metric::Better;
 use crate::report::markdown::wrapped;
@@ -159,7 +160,7 @@ pub(super) fn markdown(slices: &[Slice<'_>], all: &[Settings]) -> String {
             table(&mut out, &given);
         }
     }
-    tables::sweep(slices, all).iter().for_each(|t| table(&mut out, t));
+    sweep::tables(slices, all).iter().for_each(|t| table(&mut out, t));
     wrapped(&mut out, ESTIMATOR, "");
     out
 }

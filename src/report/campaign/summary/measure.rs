@@ -13,6 +13,8 @@ pub enum Unit {
     Share,
     Count,
     Usd,
+    /// Dollars for something that may never be reached.
+    Price,
     Days,
     Hours,
     Seconds,
@@ -26,7 +28,7 @@ impl Unit {
         match self {
             Self::Share => "fraction",
             Self::Count => "count",
-            Self::Usd => "usd",
+            Self::Usd | Self::Price => "usd",
             Self::Days => "days",
             Self::Hours => "hours",
             Self::Seconds => "s",

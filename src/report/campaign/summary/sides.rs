@@ -1,9 +1,9 @@
 //! What actors get and what honest people lose, in the order of their tables.
 
-use super::measure::Unit::{Count, Days, Hours, Seconds, Share, Times, Usd};
+use super::measure::Unit::{Count, Days, Hours, Price, Seconds, Share, Times, Usd};
 use super::measure::{Case, Measure, measure};
 use super::spread::Value;
-use crate::experiment::campaign::record::{Outcome, Party, Refusal, Tally};
+use crate::experiment::campaign::record::{Outcome, Party, Point, Refusal, Tally};
 use crate::metric::Better::{Higher, Lower, Neither};
 
 /// What an arm let through to an actor.
@@ -30,8 +30,14 @@ pub const MET: [Measure; 5] = [
     }),
 ];
 
+/// Share of a target from which it counts as collected.
+pub const REACHED: f64 = 0.95;
+
 /// What that cost it.
-pub const PRICE: [Measure; 3] = [
+pub const PRICE: [Measure; 4] = [
+    measure("usd_to_target", "$ to the target", Price, Lower, |c| {
+        Value::plain(usd_to_target(c.party, c.settings.wanted(&c.party.name)?))
+    }),
     measure("usd", "$ in all", Usd, Lower, |c| Value::plain(c.last()?.usd.total())),
     measure("usd_per_1000", "$ per 1,000 useful", Usd, Lower, |c| {
         Value::plain(usd_per_thousand(c)?)
@@ -94,14 +100,24 @@ fn collected(c: &Case<'_>) -> Option<Value> {
     Value::plain(tally(c)?.attack as f64 / c.settings.wanted(&c.party.name)?)
 }
 
-/// Days at which half of `wanted` was there: linear between days of the grid; infinite where it never was.
+/// Days at which half of `wanted` was there.
 pub fn days_to_half(party: &Party, wanted: f64) -> f64 {
-    let half = wanted / 2.0;
+    at_count(party, wanted / 2.0, |point| f64::from(point.day))
+}
+
+/// Dollars paid by the time the target was collected.
+fn usd_to_target(party: &Party, wanted: f64) -> f64 {
+    at_count(party, REACHED * wanted, |point| point.usd.total())
+}
+
+/// A number at the moment when so many exchanges were there: linear between days of the grid; infinite where
+/// they never were.
+fn at_count(party: &Party, count: f64, of: fn(&Point) -> f64) -> f64 {
     let mut from = (0.0, 0.0);
     for point in &party.points {
-        let to = (f64::from(point.day), point.sums.attack as f64);
-        if to.1 >= half {
-            let share = if to.1 > from.1 { (half - from.1) / (to.1 - from.1) } else { 0.0 };
+        let to = (of(point), point.sums.attack as f64);
+        if to.1 >= count {
+            let share = if to.1 > from.1 { (count - from.1) / (to.1 - from.1) } else { 0.0 };
             return from.0 + share * (to.0 - from.0);
         }
         from = to;
@@ -151,6 +167,10 @@ mod tests {
         let bans = spread(&PRICE, "usd_per_1000", 2, Some("ds")).median.unwrap();
         let times = spread(&PRICE, "cost_multiplier", 2, Some("ds")).median.unwrap();
         assert!((times - bans / open).abs() < 0.05 && times > 1.0, "{times} {bans} {open}");
+        assert_eq!(spread(&PRICE, "usd_to_target", 2, Some("ds")).median, Some(f64::INFINITY));
+        let to_target = spread(&PRICE, "usd_to_target", 0, Some("mm")).median.unwrap();
+        let in_all = spread(&PRICE, "usd", 0, Some("mm")).median.unwrap();
+        assert!(to_target > 0.9 * in_all && to_target < in_all, "{to_target} of {in_all}");
         assert_eq!(spread(&MET, "hours_to_detection", 0, Some("mm")).median, Some(f64::INFINITY));
         assert_eq!(spread(&MET, "leak_before_ban_p90", 2, Some("mm")).median, Some(90.0));
     }
