@@ -2,8 +2,12 @@
 //!
 //! A scenario ([`spec`]) becomes [`rules`] in whole numbers; [`engine`] runs accounts epoch by epoch; sums
 //! of what happened are [`tally`]s. One event of an account is [`exchange`]; between epochs `barrier`
-//! replaces closed accounts and spreads demand, `cluster` links accounts by what they share, `group` puts
-//! those that share a limit side by side.
+//! replaces closed accounts and spreads demand, `cluster` links accounts by what they share, `synchrony` by
+//! what they do at the same times, `group` puts those that share a limit side by side.
+//!
+//! Detectors ([`detect`]) watch exchanges and clusters inside the engine (`watch`), with limits of their own or
+//! of a separate population ([`calibrate`]), on what requests are about (`content`). Actors may know all of it
+//! ([`adapt`]).
 
 mod account;
 pub mod adapt;

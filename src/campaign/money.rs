@@ -42,7 +42,7 @@ impl Costs {
     }
 }
 
-/// Price of an hour of one core that does a million hashes a second [assumption].
+/// Price of an hour of one core that does a million hashes a second: an assumption.
 const CORE_HOUR_USD: f64 = 0.03;
 const HASHES_PER_CORE_HOUR: f64 = 3600e6;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Verdict;
 use super::mmd::MULTIPLIERS;
+use super::vector::dot;
 use crate::seed::{Seed, normal};
 
 /// The map from an embedding `[d]` to features `[2 * frequencies]`.
@@ -107,10 +108,6 @@ impl MmdWindow {
         }
         std::mem::take(state).mmd2_u(&self.reference)
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

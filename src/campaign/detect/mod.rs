@@ -23,6 +23,7 @@ pub mod shapiro;
 pub mod sprt;
 pub mod synchrotrap;
 mod threshold;
+mod vector;
 pub mod velocity;
 
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Verdict;
 use super::shapiro::shapiro_wilk;
+use super::vector::squared_distance;
 use crate::error::{Error, Result};
 
 /// Queries between checks, and the part of an account's queries between them when there are many: a check of a
@@ -151,8 +152,8 @@ impl Class {
             self.joined.push(0.0);
             return;
         }
-        let squared = |m: &Vec<f64>| m.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum();
-        let nearest = libm::sqrt(self.members.iter().map(squared).fold(f64::INFINITY, f64::min));
+        let squared = self.members.iter().map(|member| squared_distance(member, query));
+        let nearest = libm::sqrt(squared.fold(f64::INFINITY, f64::min));
         if self.distances.len() == cap {
             self.distances.pop_front();
         }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
+use super::vector::{dot, squared_distance};
 use crate::error::{Error, Result};
 
 /// Settings of the pair count.
@@ -131,9 +132,8 @@ impl SeatState {
 impl Pairs {
     /// Takes one query's embedding `[d]`, of length 1.
     pub fn observe(&self, state: &mut SeatState, embedding: &[f64]) -> Verdict {
-        let cosine = |old: &[f64]| old.iter().zip(embedding).map(|(a, b)| a * b).sum::<f64>();
         let earlier = state.earlier(embedding.len());
-        let similar = earlier.filter(|old| cosine(old) >= self.threshold).count();
+        let similar = earlier.filter(|old| dot(old, embedding) >= self.threshold).count();
         state.count += similar as u64;
         state.remember(embedding, self.cap);
         Verdict::alarm_if(state.count > self.max_pairs)
@@ -143,10 +143,10 @@ impl Pairs {
 impl Near {
     /// Takes one query's embedding `[d]`.
     pub fn observe(&self, state: &mut SeatState, embedding: &[f64]) -> Verdict {
-        let squares =
-            |old: &[f64]| old.iter().zip(embedding).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
         let near = self.delta * embedding.len() as f64;
-        state.count += u64::from(state.earlier(embedding.len()).any(|old| squares(old) < near));
+        state.count += u64::from(
+            state.earlier(embedding.len()).any(|old| squared_distance(old, embedding) < near),
+        );
         state.remember(embedding, self.cap);
         if state.queries < self.min_queries {
             return Verdict::Undecided;
