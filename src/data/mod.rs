@@ -11,6 +11,7 @@ pub mod npy;
 mod registry;
 mod spec;
 mod split;
+pub mod suite;
 pub mod traffic;
 
 use ndarray::Array2;
