@@ -300,7 +300,10 @@ fn check_detector(detector: &DetectorSpec) -> Result<()> {
     range("review-delay-h", detector.review_delay_h, 0.0, 8_760.0)?;
     let scope = |scope: Scope, expected: &str| match detector.scope == scope {
         true => Ok(()),
-        false => Err(Error::config("scope", format!("{:?}", detector.scope), expected)),
+        false => {
+            let found = if detector.scope == Scope::Cluster { "`cluster`" } else { "`account`" };
+            Err(Error::config("scope", found, expected))
+        }
     };
     match detector.test {
         DetectorKind::Graph { .. } => {
