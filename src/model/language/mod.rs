@@ -216,9 +216,9 @@ impl Build<'_> {
         self.drawn(name, from, to, activation, self.plan.fresh.dense(from))
     }
 
-    /// A layer back to the width, into the way. Its weights are smaller, so that the way's numbers do not
+    /// A layer whose output joins the way. Its weights are smaller, so that the way's numbers do not
     /// grow with the depth (Radford et al. 2019, section 2.3).
-    fn into_way(&mut self, name: String, from: usize) -> Layer {
+    fn joining(&mut self, name: String, from: usize) -> Layer {
         let Decoder { width, layers, fresh, .. } = *self.plan;
         let deviation = fresh.dense(from) / libm::sqrt(2.0 * layers as f64);
         self.drawn(name, from, width, Activation::None, deviation)
@@ -251,12 +251,12 @@ impl Build<'_> {
             self.norm(name("attention.norm")),
             self.dense(name("attention.in"), width, 3 * width, Activation::None),
             Layer::Attention(Attention::new(context, width, heads, rotary)),
-            self.into_way(name("attention.out"), width),
+            self.joining(name("attention.out"), width),
         ];
         let forward = vec![
             self.norm(name("forward.norm")),
             self.dense(name("forward.in"), width, 4 * width, bend),
-            self.into_way(name("forward.out"), 4 * width),
+            self.joining(name("forward.out"), 4 * width),
         ];
         let drop = |mut inner: Vec<Layer>, part: &str| {
             if self.plan.dropout > 0.0 {
