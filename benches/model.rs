@@ -3,7 +3,7 @@
 use divan::{Bencher, counter::ItemsCount};
 use ndarray::Array2;
 use retort::Seed;
-use retort::model::language::{Bend, Corpus, Decoder, Language, NormRule, Positions};
+use retort::model::language::{Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions};
 use retort::model::{Arch, Device, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
 use retort::seed::normal;
 
@@ -90,6 +90,7 @@ fn decoder() -> Language {
         positions: Positions::Rotary,
         bend: Bend::Gelu,
         dropout: 0.0,
+        fresh: Fresh::Gpt2,
     };
     Language::init(&plan, Device::Cpu, Seed::new(1)).expect("a good plan")
 }
@@ -116,5 +117,5 @@ fn greedy(bencher: Bencher<'_, '_>, texts: usize) {
     let prompts: Vec<Vec<u16>> = (0..texts as u16).map(|i| vec![i; 8]).collect();
     bencher
         .counter(ItemsCount::new(texts * 56))
-        .bench_local(|| model.greedy(&prompts, 56).expect("prompts fit"));
+        .bench_local(|| model.greedy(&prompts, 56, None).expect("prompts fit"));
 }

@@ -8,7 +8,7 @@
 
 use ndarray::Array2;
 use retort::Seed;
-use retort::model::language::{Bend, Corpus, Decoder, Language, NormRule, Positions};
+use retort::model::language::{Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions};
 use retort::model::{Arch, Device, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
 
 /// Rows are enough for this many steps in one epoch, so that every step costs the same.
@@ -41,6 +41,7 @@ fn decoder(batch: usize, steps: usize) {
         positions: Positions::Rotary,
         bend: Bend::Gelu,
         dropout: 0.0,
+        fresh: Fresh::Gpt2,
     };
     let token = |i: usize, at: usize| (5 * i + at) % 64;
     let size = (MOST * batch, CONTEXT);

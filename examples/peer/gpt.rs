@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use ndarray::Array2;
-use retort::model::language::{Bend, Corpus, Decoder, Language, NormRule, Positions};
+use retort::model::language::{Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions};
 use retort::model::{Device, Optimizer, Recipe, Schedule};
 use retort::seed::{Seed, below};
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ fn plan() -> Decoder {
         positions: Positions::Rotary,
         bend: Bend::Gelu,
         dropout: 0.0,
+        fresh: Fresh::Gpt2,
     }
 }
 
@@ -63,7 +64,7 @@ fn corpus() -> Corpus {
 
 fn recipe(steps: usize) -> Recipe {
     Recipe {
-        optimizer: Optimizer::AdamW { lr: LR, weight_decay: WEIGHT_DECAY },
+        optimizer: Optimizer::adamw(LR, WEIGHT_DECAY),
         schedule: Schedule::Constant,
         batch: BATCH,
         steps,
@@ -156,10 +157,10 @@ pub fn decode(request: &Request) -> Outcome<Value> {
     let (_, batch) = request.work.split_once('-').ok_or("decode-N names its batch")?;
     let (model, prompts) = (model(&request.work)?, prompts(batch.parse()?));
     let most = CONTEXT - PROMPT;
-    let mut decoded = model.greedy(&prompts, most)?;
+    let mut decoded = model.greedy(&prompts, most, None)?;
     let (clock, mut made) = (Instant::now(), 0);
     while clock.elapsed().as_secs_f64() < WATCH {
-        decoded = model.greedy(&prompts, most)?;
+        decoded = model.greedy(&prompts, most, None)?;
         made += most * decoded.len();
     }
     let seconds = clock.elapsed().as_secs_f64();

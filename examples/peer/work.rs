@@ -87,7 +87,7 @@ impl Work {
     /// AdamW at a constant rate on every row.
     pub fn recipe(&self, steps: usize) -> Recipe {
         Recipe {
-            optimizer: Optimizer::AdamW { lr: self.lr, weight_decay: self.weight_decay },
+            optimizer: Optimizer::adamw(self.lr, self.weight_decay),
             schedule: Schedule::Constant,
             batch: self.batch,
             steps,

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use super::decay::Decay;
 use super::loss::{Goal, Loss, Targets};
 use super::optim::Optimizer;
 use super::train::{Start, Trained, train};
@@ -18,6 +19,12 @@ pub struct Recipe {
     pub optimizer: Optimizer,
     /// How the learning rate moves.
     pub schedule: Schedule,
+    /// Which parameters the optimizer's weight decay shrinks.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub decay: Decay,
+    /// Most that the Euclidean norm of a step's gradient may be; a longer one is scaled down. 0 for no limit.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub clip: f64,
     /// Rows of a step. A smaller lesson is its own batch.
     pub batch: usize,
     /// Cap on optimiser steps, whatever the number of rows.
@@ -67,8 +74,10 @@ pub struct Fitted {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
-            optimizer: Optimizer::AdamW { lr: 3e-3, weight_decay: 1e-4 },
+            optimizer: Optimizer::adamw(3e-3, 1e-4),
             schedule: Schedule::Cosine,
+            decay: Decay::All,
+            clip: 0.0,
             batch: 32,
             steps: 300,
             validation: 0.1,
@@ -95,6 +104,9 @@ impl Recipe {
         if !(0.0..=0.5).contains(&self.validation) {
             let found = self.validation.to_string();
             return Err(Error::config("training.validation", found, "0 to 0.5"));
+        }
+        if !(self.clip.is_finite() && self.clip >= 0.0) {
+            return Err(Error::config("training.clip", self.clip.to_string(), "0 or more"));
         }
         self.optimizer.check()?;
         self.schedule.check()

@@ -4,7 +4,9 @@ mod arch;
 #[doc(hidden)]
 pub mod bench;
 mod cache;
+mod clip;
 mod cpu;
+mod decay;
 mod device;
 mod executor;
 mod fit;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arch::Arch;
 pub use cache::Cache;
+pub use decay::Decay;
 pub use device::Device;
 pub use fit::{Fitted, Lesson, Recipe, fit};
 pub use loss::{Loss, Targets};
@@ -39,6 +42,11 @@ use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 use executor::Executor;
 use network::Network;
+
+/// True for what a file need not mention.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// The shape of one input row. Rows are always flat `[d]` arrays; images are row-major `[c, h, w]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorInfo, TensorView};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
@@ -19,10 +21,28 @@ use crate::error::{Error, Result};
 /// Where a model came from: config, seed, data hash, accuracy; whatever the writer wants to keep.
 pub type Provenance = BTreeMap<String, String>;
 
-/// Key of our part of the header.
+/// A kind of file.
+pub(super) struct Kind {
+    /// Key of our part of the header.
+    pub key: &'static str,
+    /// Version of the header's layout.
+    pub format: u32,
+    /// What such a file is, for those who have another.
+    pub what: &'static str,
+}
+
+/// How numbers are written. Both are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storage {
+    /// 32 bits.
+    Full,
+    /// Rounded to 16.
+    Half,
+}
+
 const KEY: &str = "retort";
-/// Version of the header's layout.
 const FORMAT: u32 = 2;
+const KIND: Kind = Kind { key: KEY, format: FORMAT, what: "a model saved by retort" };
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,30 +63,12 @@ impl Model {
     /// Reads a model and its provenance.
     pub fn load(path: &Path, device: Device) -> Result<(Self, Provenance)> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let refuse = |place: String, found: String, expected: &str| {
-            Error::data(path, place, found, expected)
-        };
-        check_layout(&bytes)
-            .map_err(|(place, found)| refuse(place, found, "a safetensors file"))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| refuse("header".into(), e.to_string(), "a safetensors file"))?;
-        let header = read_header(&bytes)
-            .map_err(|found| refuse("header".into(), found, "a model saved by retort"))?;
-        let mut tensors = Vec::new();
-        let mut views = file.tensors();
-        views.sort_by(|a, b| a.0.cmp(&b.0));
-        for (name, view) in views {
-            let values = numbers(&view)
-                .map_err(|found| refuse(format!("tensor `{name}`"), found, FLOATS))?;
-            tensors.push((name, view.shape().to_vec(), values));
-        }
+        let (header, tensors) = read(&bytes, path, &KIND)?;
         let Header { arch, shape, classes, provenance, .. } = header;
-        let network = arch.network(shape, classes)?;
-        if let Some(found) = differences(&network, &tensors) {
-            return Err(refuse("tensors".into(), found, "exactly the tensors of its network"));
-        }
-        let model = Self::from_tensors(&arch, shape, classes, device, tensors)?;
-        Ok((model, provenance))
+        let values = in_order(&arch.network(shape, classes)?, tensors).map_err(|found| {
+            Error::data(path, "tensors", found, "exactly the tensors of its network")
+        })?;
+        Ok((Self::assemble(&arch, shape, classes, device, values)?, provenance))
     }
 
     /// A model of these parameters; names and shapes must be exactly those of the network.
@@ -77,20 +79,14 @@ impl Model {
         device: Device,
         tensors: Vec<Parameter>,
     ) -> Result<Self> {
-        let network = arch.network(shape, classes)?;
-        if let Some(found) = differences(&network, &tensors) {
+        let values = in_order(&arch.network(shape, classes)?, tensors).map_err(|found| {
             let expected = format!("exactly the tensors of `{}`", arch.kind());
-            return Err(Error::input("parameters of a model", found, expected));
-        }
-        let mut by_name: BTreeMap<String, Vec<f32>> =
-            tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
-        let order = network.slots().iter();
-        let values = order.filter_map(|slot| by_name.remove(&slot.name)).flatten().collect();
+            Error::input("parameters of a model", found, expected)
+        })?;
         Self::assemble(arch, shape, classes, device, values)
     }
 
     fn to_bytes(&self, provenance: &Provenance) -> Result<Vec<u8>> {
-        let internal = |e: String| Error::Internal(format!("writing a model: {e}"));
         let header = Header {
             format: FORMAT,
             arch: self.arch.clone(),
@@ -98,21 +94,81 @@ impl Model {
             classes: self.classes,
             provenance: provenance.clone(),
         };
-        let header = serde_json::to_string(&header).map_err(|e| internal(e.to_string()))?;
-        let weights = self.weights()?;
-        let bytes: Vec<Vec<u8>> = weights
-            .iter()
-            .map(|(_, _, v)| v.iter().flat_map(|v| v.to_le_bytes()).collect())
-            .collect();
-        let mut views = Vec::new();
-        for ((name, shape, _), bytes) in weights.iter().zip(&bytes) {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            views.push((name, view.map_err(|e| internal(e.to_string()))?));
-        }
-        // One entry, so that the order of a hash map cannot show.
-        let metadata = Some([(KEY.to_string(), header)].into_iter().collect());
-        safetensors::serialize(views, metadata).map_err(|e| internal(e.to_string()))
+        to_bytes(&KIND, &header, &self.weights()?, Storage::Full)
     }
+}
+
+/// Bytes of a file of these parameters. Equal ones give equal bytes.
+pub(super) fn to_bytes(
+    kind: &Kind,
+    header: &impl Serialize,
+    weights: &[Parameter],
+    storage: Storage,
+) -> Result<Vec<u8>> {
+    let internal = |e: String| Error::Internal(format!("writing a model: {e}"));
+    let header = serde_json::to_string(header).map_err(|e| internal(e.to_string()))?;
+    let dtype = match storage {
+        Storage::Full => Dtype::F32,
+        Storage::Half => Dtype::F16,
+    };
+    let bytes = weights.iter().map(|(_, _, v)| written(v, storage)).collect::<Result<Vec<_>>>()?;
+    let mut views = Vec::new();
+    for ((name, shape, _), bytes) in weights.iter().zip(&bytes) {
+        let view = TensorView::new(dtype, shape.clone(), bytes);
+        views.push((name, view.map_err(|e| internal(e.to_string()))?));
+    }
+    // One entry, so that the order of a hash map cannot show.
+    let metadata = Some([(kind.key.to_string(), header)].into_iter().collect());
+    safetensors::serialize(views, metadata).map_err(|e| internal(e.to_string()))
+}
+
+fn written(values: &[f32], storage: Storage) -> Result<Vec<u8>> {
+    if storage == Storage::Full {
+        return Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect());
+    }
+    let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
+    match values.iter().zip(&halves).find(|(v, half)| v.is_finite() && half.is_infinite()) {
+        Some((v, _)) => Err(Error::input("a weight to be written in 16 bits", v, "up to 65504")),
+        None => Ok(halves.iter().flat_map(|half| half.to_le_bytes()).collect()),
+    }
+}
+
+/// Header and tensors of a file of this kind, the latter by name.
+pub(super) fn read<H: DeserializeOwned>(
+    bytes: &[u8],
+    path: &Path,
+    kind: &Kind,
+) -> Result<(H, Vec<Parameter>)> {
+    let refuse =
+        |place: String, found: String, expected: &str| Error::data(path, place, found, expected);
+    check_layout(bytes).map_err(|(place, found)| refuse(place, found, "a safetensors file"))?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|e| refuse("header".into(), e.to_string(), "a safetensors file"))?;
+    let header =
+        read_header(bytes, kind).map_err(|found| refuse("header".into(), found, kind.what))?;
+    let mut tensors = Vec::new();
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, view) in views {
+        let values =
+            numbers(&view).map_err(|found| refuse(format!("tensor `{name}`"), found, FLOATS))?;
+        tensors.push((name, view.shape().to_vec(), values));
+    }
+    Ok((header, tensors))
+}
+
+/// The numbers of these tensors in the network's order, or how they differ from what it needs.
+pub(super) fn in_order(
+    network: &Network,
+    tensors: Vec<Parameter>,
+) -> std::result::Result<Vec<f32>, String> {
+    if let Some(found) = differences(network, &tensors) {
+        return Err(found);
+    }
+    let mut by_name: BTreeMap<String, Vec<f32>> =
+        tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
+    let order = network.slots().iter();
+    Ok(order.filter_map(|slot| by_name.remove(&slot.name)).flatten().collect())
 }
 
 /// Writes a file so that readers see all of it or nothing.
@@ -195,15 +251,19 @@ fn check_layout(bytes: &[u8]) -> std::result::Result<(), (String, String)> {
     }
 }
 
-fn read_header(bytes: &[u8]) -> std::result::Result<Header, String> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-    let text = text.ok_or_else(|| format!("no `{KEY}` entry"))?;
-    let header: Header = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    match header.format {
-        FORMAT => Ok(header),
-        other => Err(format!("format {other}, this version reads {FORMAT}")),
+fn read_header<H: DeserializeOwned>(bytes: &[u8], kind: &Kind) -> std::result::Result<H, String> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
     }
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let text = metadata.metadata().as_ref().and_then(|m| m.get(kind.key));
+    let text = text.ok_or_else(|| format!("no `{}` entry", kind.key))?;
+    let Version { format } = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if format != kind.format {
+        return Err(format!("format {format}, this version reads {}", kind.format));
+    }
+    serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
 /// Element types that [`numbers`] reads.
@@ -218,7 +278,7 @@ fn numbers(view: &TensorView<'_>) -> std::result::Result<Vec<f32>, String> {
             Ok(data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
         }
         Dtype::BF16 => Ok(halves().map(|h| f32::from_bits(u32::from(h) << 16)).collect()),
-        Dtype::F16 => Ok(halves().map(half).collect()),
+        Dtype::F16 => Ok(halves().map(|h| f16::from_bits(h).to_f32()).collect()),
         Dtype::F64 => data.chunks_exact(8).map(narrow).collect(),
         other => Err(format!("elements of type {other}")),
     }
@@ -232,19 +292,6 @@ fn narrow(bytes: &[u8]) -> std::result::Result<f32, String> {
         true => Ok(value as f32),
         false => Err(format!("F64 value {value:e}")),
     }
-}
-
-/// A 16-bit IEEE float.
-fn half(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    let size = match exponent {
-        0 => libm::ldexp(fraction, -24),
-        0x1f if fraction == 0.0 => f64::INFINITY,
-        0x1f => f64::NAN,
-        _ => libm::ldexp(1024.0 + fraction, exponent - 25),
-    };
-    (sign * size) as f32
 }
 
 /// How tensors differ from what a network needs: missing, extra, of another shape.

@@ -6,6 +6,7 @@
 
 use ndarray::ArrayView2;
 
+use super::clip::clip;
 use super::device::Device;
 use super::executor::Executor;
 use super::fit::Recipe;
@@ -181,6 +182,8 @@ struct Trainer<'a> {
     params: Vec<f32>,
     shards: Vec<Shard>,
     updater: Updater,
+    /// Most that a gradient's norm may be; 0 for no limit.
+    clip: f64,
     seed: Seed,
     threads: usize,
     steps: usize,
@@ -190,11 +193,13 @@ struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     fn new(start: &'a Start<'a>, recipe: &Recipe, seed: Seed) -> Result<Self> {
         let shards = (0..recipe.shards).map(|_| Shard::new(start)).collect::<Result<_>>()?;
-        let updater = Updater::new(&recipe.optimizer, start.params.len());
+        let spans = recipe.decay.spans(start.network.slots());
+        let updater = Updater::new(&recipe.optimizer, spans);
         let params = start.params.to_vec();
         let (steps, last_loss) = (0, None);
+        let Recipe { clip, threads, .. } = *recipe;
         let seed = seed.child("pass");
-        Ok(Self { start, params, shards, updater, seed, threads: recipe.threads, steps, last_loss })
+        Ok(Self { start, params, shards, updater, clip, seed, threads, steps, last_loss })
     }
 
     /// One step on these rows.
@@ -203,7 +208,9 @@ impl<'a> Trainer<'a> {
         let loss = self.shards.iter().map(|shard| shard.loss).sum();
         self.steps += 1;
         self.expect_finite(loss)?;
-        self.updater.update(&mut self.params, &self.shards[0].grads, factor);
+        let grads = &mut self.shards[0].grads;
+        clip(grads, self.clip);
+        self.updater.update(&mut self.params, grads, factor);
         Ok(())
     }
 

@@ -7,9 +7,9 @@ use std::cell::Cell;
 
 use ndarray::Array2;
 use retort::Seed;
-use retort::model::language::{Bend, Corpus, Decoder, Language, NormRule, Positions};
+use retort::model::language::{Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions};
 use retort::model::{
-    Arch, Device, InputShape, Lesson, Loss, Model, Optimizer, Recipe, Targets, fit,
+    Arch, Decay, Device, InputShape, Lesson, Loss, Model, Optimizer, Recipe, Targets, fit,
 };
 use retort::oracle::TopK;
 
@@ -66,6 +66,8 @@ fn expect_equal(what: &str, optimizer: Optimizer, mut train: impl FnMut(&Recipe)
         let recipe = Recipe {
             steps,
             optimizer: optimizer.clone(),
+            decay: Decay::Matrices,
+            clip: 0.1,
             batch: BATCH,
             validation: 0.0,
             check_every: 100 * STEPS,
@@ -80,7 +82,7 @@ fn expect_equal(what: &str, optimizer: Optimizer, mut train: impl FnMut(&Recipe)
     assert_eq!(short, long, "{what}: allocations of {STEPS} steps and of {}", 3 * STEPS);
 }
 
-const ADAMW: Optimizer = Optimizer::AdamW { lr: 1e-3, weight_decay: 1e-2 };
+const ADAMW: Optimizer = Optimizer::adamw(1e-3, 1e-2);
 const SGD: Optimizer = Optimizer::Sgd { lr: 1e-3, momentum: 0.9, weight_decay: 0.0 };
 
 fn classifier(arch: &Arch, optimizer: Optimizer, loss: Loss) {
@@ -126,6 +128,7 @@ fn a_step_of_a_decoder_allocates_nothing() {
         positions: Positions::Rotary,
         bend: Bend::Gelu,
         dropout: 0.0,
+        fresh: Fresh::Gpt2,
     };
     let other = Decoder {
         norm: NormRule::Rms,

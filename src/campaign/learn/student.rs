@@ -90,7 +90,7 @@ pub fn train(
 
 fn recipe(spec: &LearningSpec) -> Recipe {
     Recipe {
-        optimizer: Optimizer::AdamW { lr: 3e-3, weight_decay: 1e-4 },
+        optimizer: Optimizer::adamw(3e-3, 1e-4),
         batch: 64,
         steps: spec.steps,
         validation: 0.0,

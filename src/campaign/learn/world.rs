@@ -116,7 +116,7 @@ impl World {
         let parts = (0..self.areas()).map(|a| self.rows("teach", a, spec.teacher_rows, Keep::All));
         let Rows { inputs, labels } = Rows::join(parts)?;
         let recipe = Recipe {
-            optimizer: Optimizer::AdamW { lr: 3e-3, weight_decay: 1e-4 },
+            optimizer: Optimizer::adamw(3e-3, 1e-4),
             batch: BATCH,
             steps: spec.teacher_steps,
             validation: 0.0,

@@ -76,12 +76,12 @@ const LANES: usize = 16;
 
 /// Folds f over map(x) of numbers x in lanes, then over the lanes: the same order on every machine.
 #[inline(always)]
-pub(in crate::model) fn fold<T: Copy>(
+pub(in crate::model) fn fold<T: Copy, U: Copy>(
     row: &[T],
-    start: T,
-    map: impl Fn(T) -> T,
-    f: impl Fn(T, T) -> T,
-) -> T {
+    start: U,
+    map: impl Fn(T) -> U,
+    f: impl Fn(U, U) -> U,
+) -> U {
     let mut lanes = [start; LANES];
     let chunks = row.chunks_exact(LANES);
     let rest = chunks.remainder();

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::model::train::{Order, split};
-use crate::model::{Arch, Device, InputShape};
+use crate::model::{Arch, Device, InputShape, Parameter};
 use crate::oracle::argmax;
 use crate::seed::normal;
 use ndarray::Axis;
@@ -101,7 +101,7 @@ fn training_moves_every_parameter_of_every_network() {
 
 #[test]
 fn an_absurd_learning_rate_ends_as_diverged_with_step_and_loss() {
-    let adamw = Optimizer::AdamW { lr: 1e30, weight_decay: 0.0 };
+    let adamw = Optimizer::adamw(1e30, 0.0);
     let sgd = Optimizer::Sgd { lr: 1e30, momentum: 0.0, weight_decay: 0.0 };
     let archs = [Arch::Logistic {}, Arch::Mlp { hidden: vec![16, 16] }];
     for (optimizer, arch) in
@@ -120,7 +120,7 @@ fn an_absurd_learning_rate_ends_as_diverged_with_step_and_loss() {
 
 #[test]
 fn selected_is_the_best_on_held_back_rows_and_patience_stops() {
-    let optimizer = Optimizer::AdamW { lr: 0.3, weight_decay: 0.0 };
+    let optimizer = Optimizer::adamw(0.3, 0.0);
     let recipe = Recipe { optimizer, patience: 2, check_every: 5, steps: 500, ..Recipe::default() };
     let fitted = train(&recipe, 1).unwrap();
     assert!(fitted.steps < 500 && fitted.steps.is_multiple_of(5), "{}", fitted.steps);
@@ -178,6 +178,8 @@ fn lessons_and_recipes_that_cannot_work_are_refused() {
         (run(&holed, &good), "row 2, column 1: found NaN"),
         (run(&short, &good), "lesson targets: expected shape [5], got [1]"),
         (run(&lesson(5), &Recipe { batch: 0, ..good.clone() }), "training.batch: found 0"),
+        (run(&lesson(5), &Recipe { clip: -1.0, ..good.clone() }), "training.clip: found -1"),
+        (run(&lesson(5), &Recipe { clip: f64::NAN, ..good.clone() }), "training.clip: found NaN"),
         (run(&lesson(5), &Recipe { validation: 0.6, ..good }), "training.validation: found 0.6"),
     ];
     for (message, expected) in cases {
@@ -185,14 +187,57 @@ fn lessons_and_recipes_that_cannot_work_are_refused() {
     }
 }
 
+#[test]
+fn a_recipe_is_written_without_what_it_leaves_as_usual() {
+    let text = |recipe: &Recipe| serde_json::to_string(recipe).unwrap();
+    let usual = text(&Recipe::default());
+    assert!(!["clip", "decay\":\"", "betas"].iter().any(|key| usual.contains(key)), "{usual}");
+    let other = Recipe { clip: 1.0, decay: Decay::Matrices, ..Recipe::default() };
+    assert!(text(&other).contains(r#""decay":"matrices","clip":1.0"#), "{}", text(&other));
+    for recipe in [Recipe::default(), other] {
+        assert_eq!(serde_json::from_str::<Recipe>(&text(&recipe)).unwrap(), recipe);
+    }
+}
+
+/// The parameters before and after one step of plain descent at a rate of 1.
+fn one_step(weight_decay: f64, recipe: Recipe) -> [Vec<Parameter>; 2] {
+    let optimizer = Optimizer::Sgd { lr: 1.0, momentum: 0.0, weight_decay };
+    let recipe = Recipe { optimizer, schedule: Schedule::Constant, steps: 1, ..recipe };
+    [mlp().weights().unwrap(), train(&recipe, 1).unwrap().last.weights().unwrap()]
+}
+
+#[test]
+fn a_clipped_step_is_as_long_as_the_limit() {
+    for shards in [1, 3] {
+        let recipe = Recipe { clip: 0.01, shards, ..Recipe::default() };
+        let [before, after] = one_step(0.0, recipe).map(|all| {
+            all.into_iter().flat_map(|(_, _, values)| values).map(f64::from).collect::<Vec<_>>()
+        });
+        let squares = before.iter().zip(&after).map(|(a, b)| (a - b) * (a - b));
+        let length = squares.sum::<f64>().sqrt();
+        assert!((length / 0.01 - 1.0).abs() < 1e-3, "{shards} shards: {length}");
+    }
+}
+
+#[test]
+fn decay_of_matrices_leaves_biases_alone() {
+    let [_, plain] = one_step(0.0, Recipe::default());
+    let [_, all] = one_step(0.5, Recipe::default());
+    let [_, matrices] = one_step(0.5, Recipe { decay: Decay::Matrices, ..Recipe::default() });
+    for ((plain, all), matrices) in plain.into_iter().zip(all).zip(matrices) {
+        assert_ne!(all, plain);
+        assert_eq!(matrices, if plain.1.len() == 1 { plain } else { all });
+    }
+}
+
 /// Hash of a trained network; large enough that every kernel cuts its work.
-fn large_weights(arch: &Arch, shards: usize, threads: usize) -> String {
+fn large_weights(arch: &Arch, recipe: Recipe, shards: usize, threads: usize) -> String {
     let shape = InputShape::Image { c: 1, h: 28, w: 28 };
     let mut rng = Seed::new(8).rng();
     let inputs = Array2::from_shape_fn((300, 784), |_| normal(&mut rng) as f32);
     let targets = Targets::Labels((0..300).map(|i| i % 10).collect());
     let lesson = Lesson { inputs, targets };
-    let recipe = Recipe { steps: 4, batch: 250, shards, threads, ..Recipe::default() };
+    let recipe = Recipe { steps: 4, batch: 250, shards, threads, ..recipe };
     let model = Model::init(arch, shape, 10, Device::Cpu, Seed::new(1)).unwrap();
     let fitted = fit(model, &lesson, Loss::HardLabel, &recipe, Seed::new(1)).unwrap();
     fitted.last.weights_hash().unwrap()
@@ -201,10 +246,15 @@ fn large_weights(arch: &Arch, shards: usize, threads: usize) -> String {
 #[test]
 fn weights_do_not_depend_on_the_number_of_threads() {
     for arch in [Arch::Mlp { hidden: vec![512] }, Arch::Lenet { filters: [8, 16], hidden: 64 }] {
-        let one = large_weights(&arch, 4, 1);
+        let weights = |shards, threads| large_weights(&arch, Recipe::default(), shards, threads);
+        let one = weights(4, 1);
         for threads in [2, 3, 5] {
-            assert_eq!(large_weights(&arch, 4, threads), one);
+            assert_eq!(weights(4, threads), one);
         }
-        assert_ne!(large_weights(&arch, 1, 1), one, "shards are a part of the result");
+        assert_ne!(weights(1, 1), one, "shards are a part of the result");
+        let clipped = Recipe { clip: 0.1, decay: Decay::Matrices, ..Recipe::default() };
+        let weights = |threads| large_weights(&arch, clipped.clone(), 4, threads);
+        assert_eq!(weights(1), weights(2));
+        assert_ne!(weights(1), one, "the limit and the decay are a part of the result");
     }
 }

@@ -38,8 +38,16 @@ impl Desk {
 
 impl Language {
     /// Continues each prompt by its most likely next token, again and again: `most` times, or until the
-    /// context is full. Gives the new tokens only.
-    pub fn greedy(&self, prompts: &[Vec<u16>], most: usize) -> Result<Vec<Vec<u16>>> {
+    /// context is full, or until it has produced `end`. Gives the new tokens only, `end` among them.
+    pub fn greedy(
+        &self,
+        prompts: &[Vec<u16>],
+        most: usize,
+        end: Option<u16>,
+    ) -> Result<Vec<Vec<u16>>> {
+        if let Some(end) = end {
+            self.check_token("token that ends a text", end)?;
+        }
         let mut streams = prompts
             .iter()
             .enumerate()
@@ -60,7 +68,11 @@ impl Language {
             for (stream, logits) in going.into_iter().zip(y.chunks_exact(vocabulary)) {
                 stream.seen += 1;
                 if stream.seen == stream.tokens.len() {
-                    stream.tokens.push(crate::oracle::argmax(logits.iter()) as u16);
+                    let token = crate::oracle::argmax(logits.iter()) as u16;
+                    stream.tokens.push(token);
+                    if Some(token) == end {
+                        stream.end = stream.tokens.len();
+                    }
                 }
             }
             desk.spare.push(y);
@@ -75,14 +87,20 @@ impl Language {
             let what = format!("tokens of prompt {number}");
             return Err(Error::input(what, prompt.len(), format!("1 to {limit}")));
         }
-        if let Some(token) = prompt.iter().find(|t| usize::from(**t) >= self.plan.vocabulary) {
-            let what = format!("token of prompt {number}");
-            return Err(Error::input(what, token, format!("below {}", self.plan.vocabulary)));
-        }
+        let what = format!("token of prompt {number}");
+        prompt.iter().try_for_each(|&token| self.check_token(&what, token))?;
         let mut memories = Vec::new();
         remember(self.network.layers(), &mut memories);
-        let end = (prompt.len() + most).min(limit + 1);
+        let end = prompt.len().saturating_add(most).min(limit + 1);
         Ok(Stream { tokens: prompt.to_vec(), seen: 0, end, memories })
+    }
+
+    fn check_token(&self, what: &str, token: u16) -> Result<()> {
+        let most = self.plan.vocabulary;
+        match usize::from(token) < most {
+            true => Ok(()),
+            false => Err(Error::input(what, token, format!("below {most}"))),
+        }
     }
 
     /// One more position of each stream: x `[streams, numbers]` through these layers.

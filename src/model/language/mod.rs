@@ -5,6 +5,7 @@
 //! classifiers; answers come one token at a time, with the keys and values of the past kept.
 
 mod decode;
+mod save;
 
 use std::sync::Arc;
 
@@ -54,6 +55,35 @@ pub enum Bend {
     Silu,
 }
 
+/// How fresh weights are drawn; biases are zero and gains one in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fresh {
+    /// Normal with a deviation of .02 everywhere (Radford et al. 2019).
+    #[default]
+    Gpt2,
+    /// Normal with 1 / sqrt(inputs of the layer), and .05 for embeddings.
+    FanIn,
+}
+
+impl Fresh {
+    /// Deviation of the weights of a layer of so many inputs.
+    fn dense(self, from: usize) -> f64 {
+        match self {
+            Self::Gpt2 => 0.02,
+            Self::FanIn => 1.0 / libm::sqrt(from as f64),
+        }
+    }
+
+    /// Deviation of embeddings.
+    const fn embedding(self) -> f64 {
+        match self {
+            Self::Gpt2 => 0.02,
+            Self::FanIn => 0.05,
+        }
+    }
+}
+
 /// The plan of a decoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,24 +107,32 @@ pub struct Decoder {
     /// Chance that a number of a block's output is dropped while learning.
     #[serde(default)]
     pub dropout: f64,
+    #[serde(default, skip_serializing_if = "crate::model::is_default")]
+    pub fresh: Fresh,
 }
 
-/// Deviation of fresh weights (Radford et al. 2019).
-const DEVIATION: f64 = 0.02;
+/// Most of each part of a plan: as many tokens as have a number, and what a file may ask for before it is
+/// known to hold as much.
+const MOST_TOKENS: usize = 1 << 16;
+const LONGEST: usize = 1 << 14;
+const DEEPEST: usize = 1 << 8;
+const WIDEST: usize = 1 << 14;
 
 impl Decoder {
     /// Refuses a plan that cannot be built.
     pub fn check(&self) -> Result<()> {
         let Self { vocabulary, context, layers, heads, width, .. } = *self;
         let counts = [
-            ("model.vocabulary", vocabulary),
-            ("model.context", context),
-            ("model.layers", layers),
-            ("model.heads", heads),
-            ("model.width", width),
+            ("model.vocabulary", vocabulary, MOST_TOKENS),
+            ("model.context", context, LONGEST),
+            ("model.layers", layers, DEEPEST),
+            ("model.heads", heads, WIDEST),
+            ("model.width", width, WIDEST),
         ];
-        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-            return Err(Error::config(key, "0", "1 or more"));
+        if let Some((key, count, most)) =
+            counts.into_iter().find(|(_, count, most)| !(1..=*most).contains(count))
+        {
+            return Err(Error::config(key, count.to_string(), format!("1 to {most}")));
         }
         let parts = match self.positions {
             Positions::Rotary => 2 * heads,
@@ -123,11 +161,24 @@ impl Decoder {
             layers.extend(build.block(block));
         }
         layers.push(build.norm("norm".into()));
-        let deviation = DEVIATION;
-        let out =
-            build.dense("output".into(), self.width, self.vocabulary, Activation::None, deviation);
-        layers.push(out);
+        layers.push(build.dense("output".into(), self.width, self.vocabulary, Activation::None));
         Ok(Network::new(layers))
+    }
+
+    /// Numbers of all parameters, before anything is built.
+    const fn numbers(&self) -> usize {
+        let Self { vocabulary, context, layers, width, .. } = *self;
+        let rows = match self.positions {
+            Positions::Rotary => vocabulary,
+            Positions::Learnt => vocabulary + context,
+        };
+        let norm = match self.norm {
+            NormRule::Layer => 2 * width,
+            NormRule::Rms => width,
+        };
+        // Attention in and out, forward in and out, their biases and norms.
+        let block = 12 * width * width + 9 * width + 2 * norm;
+        rows * width + layers * block + norm + (width + 1) * vocabulary
     }
 }
 
@@ -147,7 +198,7 @@ impl Build<'_> {
         let Decoder { vocabulary, context: positions, width, .. } = *self.plan;
         let places = self.plan.positions == Positions::Learnt;
         let at = self.take((vocabulary + if places { positions } else { 0 }) * width);
-        let draw = Draw::Normal { deviation: DEVIATION };
+        let draw = Draw::Normal { deviation: self.plan.fresh.embedding() };
         let name = "embed".into();
         Layer::Embed(Embed { name, positions, vocabulary, width, places, draw, at })
     }
@@ -161,7 +212,19 @@ impl Build<'_> {
         Layer::Norm(Norm { name, kind, times, width, at: self.take(numbers) })
     }
 
-    fn dense(
+    fn dense(&mut self, name: String, from: usize, to: usize, activation: Activation) -> Layer {
+        self.drawn(name, from, to, activation, self.plan.fresh.dense(from))
+    }
+
+    /// A layer whose output joins the way. Its weights are smaller, so that the way's numbers do not
+    /// grow with the depth (Radford et al. 2019, section 2.3).
+    fn joining(&mut self, name: String, from: usize) -> Layer {
+        let Decoder { width, layers, fresh, .. } = *self.plan;
+        let deviation = fresh.dense(from) / libm::sqrt(2.0 * layers as f64);
+        self.drawn(name, from, width, Activation::None, deviation)
+    }
+
+    fn drawn(
         &mut self,
         name: String,
         from: usize,
@@ -175,12 +238,10 @@ impl Build<'_> {
         Layer::Dense(Dense { name, times, from, to, activation, bias: true, draw, at })
     }
 
-    /// Attention and feed-forward, each around its own way. Weights into the way are smaller, so that
-    /// its numbers do not grow with the depth (Radford et al. 2019, section 2.3).
+    /// Attention and feed-forward, each around its own way.
     fn block(&mut self, block: usize) -> [Layer; 2] {
-        let Decoder { context, width, heads, layers, .. } = *self.plan;
+        let Decoder { context, width, heads, .. } = *self.plan;
         let name = |part: &str| format!("block{block}.{part}");
-        let small = DEVIATION / libm::sqrt(2.0 * layers as f64);
         let rotary = self.plan.positions == Positions::Rotary;
         let bend = match self.plan.bend {
             Bend::Gelu => Activation::Gelu,
@@ -188,14 +249,14 @@ impl Build<'_> {
         };
         let attention = vec![
             self.norm(name("attention.norm")),
-            self.dense(name("attention.in"), width, 3 * width, Activation::None, DEVIATION),
+            self.dense(name("attention.in"), width, 3 * width, Activation::None),
             Layer::Attention(Attention::new(context, width, heads, rotary)),
-            self.dense(name("attention.out"), width, width, Activation::None, small),
+            self.joining(name("attention.out"), width),
         ];
         let forward = vec![
             self.norm(name("forward.norm")),
-            self.dense(name("forward.in"), width, 4 * width, bend, DEVIATION),
-            self.dense(name("forward.out"), 4 * width, width, Activation::None, small),
+            self.dense(name("forward.in"), width, 4 * width, bend),
+            self.joining(name("forward.out"), 4 * width),
         ];
         let drop = |mut inner: Vec<Layer>, part: &str| {
             if self.plan.dropout > 0.0 {
@@ -238,7 +299,7 @@ pub struct Learned {
 }
 
 impl Language {
-    /// Fresh weights, as GPT-2 draws them.
+    /// Fresh weights, drawn as the plan says.
     pub fn init(plan: &Decoder, device: Device, seed: Seed) -> Result<Self> {
         let network = plan.network()?;
         device.open()?;

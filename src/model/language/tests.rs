@@ -1,6 +1,7 @@
 //! A small decoder on texts with a rule.
 
 use super::*;
+use crate::model::{Decay, Optimizer, Schedule};
 use crate::oracle::argmax;
 
 fn plan() -> Decoder {
@@ -14,6 +15,7 @@ fn plan() -> Decoder {
         positions: Positions::default(),
         bend: Bend::default(),
         dropout: 0.0,
+        fresh: Fresh::default(),
     }
 }
 
@@ -36,7 +38,7 @@ fn recipe(steps: usize) -> Recipe {
 fn a_decoder_learns_a_rule_and_continues_by_it() {
     let fresh = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
     let learned = fresh.fit(&counting(44), &recipe(400), Seed::new(2)).unwrap().last;
-    let answers = learned.greedy(&[vec![3, 4], vec![5, 7, 9]], 5).unwrap();
+    let answers = learned.greedy(&[vec![3, 4], vec![5, 7, 9]], 5, None).unwrap();
     assert_eq!(answers, [vec![5, 6, 7, 8, 9], vec![0, 2, 4, 6, 8]]);
 }
 
@@ -60,7 +62,7 @@ fn answers_one_by_one_agree_with_whole_texts() {
         let model = Language::init(&plan, Device::Cpu, Seed::new(3)).unwrap();
         let model = model.fit(&counting(22), &recipe(30), Seed::new(2)).unwrap().last;
         let prompt = vec![4, 1, 7];
-        let answer = model.greedy(&[vec![9], prompt.clone()], 40).unwrap().pop().unwrap();
+        let answer = model.greedy(&[vec![9], prompt.clone()], 40, None).unwrap().pop().unwrap();
         assert_eq!(answer.len(), 10, "until the context is full, and one beyond");
         let mut text = prompt;
         for token in answer {
@@ -80,7 +82,7 @@ fn answers_agree_with_whole_texts_in_long_contexts() {
     let plan = Decoder { context: 37, width: 48, ..plan() };
     let model = Language::init(&plan, Device::Cpu, Seed::new(3)).unwrap();
     let prompts: Vec<Vec<u16>> = (0..20).map(|i| vec![i % 11, 1, 7, (3 * i) % 11]).collect();
-    let answers = model.greedy(&prompts, 33).unwrap();
+    let answers = model.greedy(&prompts, 33, None).unwrap();
     for (prompt, answer) in prompts.iter().zip(&answers) {
         let text = [&prompt[..], answer].concat();
         let whole = Array2::from_shape_vec((1, 37), text).unwrap();
@@ -89,7 +91,11 @@ fn answers_agree_with_whole_texts_in_long_contexts() {
             let row = logits.row(prompt.len() - 1 + at);
             assert_eq!(argmax(row.iter()), usize::from(token), "token {at}");
         }
-        assert_eq!(&model.greedy(std::slice::from_ref(prompt), 33).unwrap()[0], answer, "alone");
+        assert_eq!(
+            &model.greedy(std::slice::from_ref(prompt), 33, None).unwrap()[0],
+            answer,
+            "alone"
+        );
     }
 }
 
@@ -105,15 +111,90 @@ fn weights_depend_on_shards_but_not_on_threads() {
 }
 
 #[test]
+fn weights_do_not_depend_on_threads_under_the_recipe_of_the_suite() {
+    let plan = Decoder { fresh: Fresh::FanIn, ..plan() };
+    let fresh = Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap();
+    let optimizer = Optimizer::AdamW { lr: 1.5e-3, weight_decay: 0.05, betas: [0.9, 0.99] };
+    let schedule = Schedule::WarmCosine { steps: 3, floor: 0.05 };
+    let suite =
+        Recipe { optimizer, schedule, decay: Decay::Matrices, clip: 0.1, shards: 4, ..recipe(8) };
+    let train =
+        |recipe: Recipe| fresh.fit(&counting(44), &recipe, Seed::new(2)).unwrap().last.weights();
+    let one = train(suite.clone());
+    assert_eq!(train(Recipe { threads: 2, ..suite.clone() }), one);
+    assert_ne!(train(Recipe { clip: 0.0, ..suite.clone() }), one);
+    assert_ne!(train(Recipe { decay: Decay::All, ..suite }), one);
+}
+
+#[test]
+fn a_stream_ends_at_its_end_token_and_others_go_on() {
+    let fresh = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
+    let learned = fresh.fit(&counting(44), &recipe(400), Seed::new(2)).unwrap().last;
+    let prompts = [vec![3, 4], vec![5, 7, 9], vec![7, 8]];
+    let answers = learned.greedy(&prompts, 5, Some(7)).unwrap();
+    let expected = [vec![5, 6, 7], vec![0, 2, 4, 6, 8], vec![9, 10, 0, 1, 2]];
+    assert_eq!(answers, expected, "a prompt's own tokens end nothing");
+    assert!(learned.greedy(&prompts, usize::MAX, Some(7)).unwrap().iter().all(|a| a.len() <= 11));
+}
+
+/// Root of the mean square of each fresh parameter.
+fn sizes(fresh: Fresh, positions: Positions) -> Vec<(String, f64)> {
+    let plan = Decoder { vocabulary: 64, width: 64, positions, fresh, ..plan() };
+    let model = Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap();
+    let size = |values: &[f32]| {
+        let squares = values.iter().map(|&v| f64::from(v) * f64::from(v));
+        (squares.sum::<f64>() / values.len() as f64).sqrt()
+    };
+    model.weights().into_iter().map(|(name, _, values)| (name, size(&values))).collect()
+}
+
+#[test]
+fn fresh_weights_have_the_deviation_of_their_rule() {
+    // Layers of 64 inputs, but 256 for `forward.out`; two blocks put a half into the way.
+    let fan_in = |name: &str| match name {
+        "embed.weight" | "embed.places" => 0.05,
+        name if name.ends_with("attention.out.weight") => 0.125 / 2.0,
+        name if name.ends_with("forward.out.weight") => 0.0625 / 2.0,
+        _ => 0.125,
+    };
+    let gpt2 = |name: &str| if name.ends_with("out.weight") { 0.01 } else { 0.02 };
+    for positions in [Positions::Rotary, Positions::Learnt] {
+        for (fresh, rule) in [(Fresh::FanIn, &fan_in as &dyn Fn(&str) -> f64), (Fresh::Gpt2, &gpt2)]
+        {
+            for (name, size) in sizes(fresh, positions) {
+                let expected = match &name[..] {
+                    name if name.ends_with("bias") => 0.0,
+                    name if name.ends_with("norm.weight") => 1.0,
+                    name => rule(name),
+                };
+                assert!((size - expected).abs() <= 0.05 * expected, "{fresh:?} {name}: {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_written_without_what_it_leaves_as_usual() {
+    let text = |plan: &Decoder| serde_json::to_string(plan).unwrap();
+    assert!(!text(&plan()).contains("fresh"), "{}", text(&plan()));
+    let other = Decoder { fresh: Fresh::FanIn, ..plan() };
+    assert!(text(&other).contains(r#""fresh":"fan-in""#), "{}", text(&other));
+    for plan in [plan(), other] {
+        assert_eq!(serde_json::from_str::<Decoder>(&text(&plan)).unwrap(), plan);
+    }
+}
+
+#[test]
 fn plans_and_texts_that_cannot_work_are_refused() {
     let heads = Decoder { heads: 3, ..plan() }.check().unwrap_err().to_string();
     assert!(heads.contains("model.heads: found 3 heads for a width of 16"), "{heads}");
     assert!(Decoder { layers: 0, ..plan() }.check().is_err());
     assert!(Decoder { dropout: 1.0, ..plan() }.check().is_err());
     let model = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
-    assert!(model.greedy(&[vec![]], 1).is_err());
-    assert!(model.greedy(&[vec![11]], 1).is_err());
-    assert!(model.greedy(&[vec![0; 13]], 1).is_err());
+    assert!(model.greedy(&[vec![]], 1, None).is_err());
+    assert!(model.greedy(&[vec![11]], 1, None).is_err());
+    assert!(model.greedy(&[vec![0; 13]], 1, None).is_err());
+    assert!(model.greedy(&[vec![0]], 1, Some(11)).is_err());
     let mut corpus = counting(4);
     corpus.next[[1, 2]] = 11;
     let error = model.fit(&corpus, &recipe(1), Seed::new(1)).unwrap_err().to_string();

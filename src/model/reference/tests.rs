@@ -5,8 +5,10 @@ use ndarray::Array2;
 
 use super::*;
 use crate::Seed;
+use crate::model::clip::{clip, norm};
 use crate::model::cpu;
-use crate::model::language::{Bend, Decoder, NormRule, Positions};
+use crate::model::decay::Decay;
+use crate::model::language::{Bend, Decoder, Fresh, NormRule, Positions};
 use crate::model::loss::{self, Goal, tokens::Texts};
 use crate::model::optim::{Optimizer, Updater};
 use crate::model::{Arch, InputShape};
@@ -47,6 +49,7 @@ fn works() -> Vec<Work> {
         positions: Positions::Rotary,
         bend: Bend::Gelu,
         dropout: 0.0,
+        fresh: Fresh::Gpt2,
     };
     let (norm, positions, bend) = (NormRule::Rms, Positions::Learnt, Bend::Silu);
     let other = Decoder { norm, positions, bend, dropout: 0.2, ..plan.clone() };
@@ -81,17 +84,21 @@ fn both_executors_agree_on_losses_updates_answers_and_input_gradients() {
         let reference = candle.learn(&x, n, pass, measure, theirs).unwrap();
         assert!((ours / reference - 1.0).abs() < 1e-5, "{name}: loss {ours}, {reference}");
         // Plain descent, because AdamW's first step is a sign: it makes much of what is nearly nothing.
-        let rule = Optimizer::Sgd { lr: 1.0, momentum: 0.0, weight_decay: 0.0 };
-        let updates = grads.map(|grads| {
-            let mut updated = params.clone();
-            Updater::new(&rule, params.len()).update(&mut updated, &grads, 1.0);
-            updated
-        });
         let far =
             |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        let largest = far(&updates[1], &params);
-        let difference = far(&updates[0], &updates[1]);
-        assert!(difference <= 1e-4 * largest, "{name}: {difference} of {largest}");
+        for (limit, weight_decay, decay) in [(0.0, 0.0, Decay::All), (0.1, 0.1, Decay::Matrices)] {
+            let rule = Optimizer::Sgd { lr: 1.0, momentum: 0.0, weight_decay };
+            let updates = grads.clone().map(|mut grads| {
+                let mut updated = params.clone();
+                clip(&mut grads, limit);
+                assert!(limit == 0.0 || (norm(&grads) - limit).abs() < 1e-5, "{name}: clipped");
+                Updater::new(&rule, decay.spans(network.slots())).update(&mut updated, &grads, 1.0);
+                updated
+            });
+            let largest = far(&updates[1], &params);
+            let difference = far(&updates[0], &updates[1]);
+            assert!(difference <= 1e-4 * largest, "{name}: {difference} of {largest}");
+        }
 
         let layers = network.layers().len();
         let theirs = candle.answer(&x, n, layers).unwrap();
