@@ -9,6 +9,7 @@ pub mod config;
 pub mod external;
 pub mod folder;
 mod honest;
+pub mod language;
 mod measure;
 pub mod plan;
 pub mod provenance;

@@ -13,7 +13,7 @@ const MAX_OPERATIONS: usize = 16;
 
 /// Sizes of problems, and whether some programs are kept for the test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Ranges {
     /// How often an operand of a sum has 1, 2, .. digits; up to 9 weights, not all zero.
     pub digit_weights: Vec<u32>,
@@ -46,12 +46,12 @@ impl Ranges {
         if digit_weights.len() > MAX_DIGITS || digit_weights.iter().all(|w| *w == 0) {
             let found = format!("{digit_weights:?}");
             let expected = format!("up to {MAX_DIGITS} weights, not all 0");
-            return Err(Error::config("ranges.digit_weights", found, expected));
+            return Err(Error::config("ranges.digit-weights", found, expected));
         }
         if *min_operations == 0 || min_operations > max_operations {
             let expected = format!("1 to {max_operations}, the most operations");
             return Err(Error::config(
-                "ranges.min_operations",
+                "ranges.min-operations",
                 min_operations.to_string(),
                 expected,
             ));
@@ -59,7 +59,7 @@ impl Ranges {
         if *max_operations > MAX_OPERATIONS {
             let expected = format!("up to {MAX_OPERATIONS}");
             return Err(Error::config(
-                "ranges.max_operations",
+                "ranges.max-operations",
                 max_operations.to_string(),
                 expected,
             ));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_file_names_what_differs_from_the_default() {
-        let ranges: Ranges = toml::from_str("max_operations = 9").unwrap();
+        let ranges: Ranges = toml::from_str("max-operations = 9").unwrap();
         assert_eq!(ranges, Ranges { max_operations: 9, ..Ranges::default() });
         assert!(toml::from_str::<Ranges>("operations = 9").is_err());
     }

@@ -1,0 +1,5 @@
+//! Language models and the capability suite: problems as texts to learn from, and exams.
+
+pub mod exam;
+pub mod lesson;
+pub mod teacher;

@@ -1,0 +1,101 @@
+//! The teacher of the suite: a small decoder over bytes, trained on fresh problems.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::lesson;
+use crate::data::suite::{Mix, Ranges, Suite};
+use crate::error::Result;
+use crate::model::language::{Decoder, Fresh, Language};
+use crate::model::{Decay, Device, Optimizer, Recipe, Schedule};
+use crate::seed::Seed;
+
+/// How a teacher of the suite is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TeacherSpec {
+    /// How far problems reach.
+    pub ranges: Ranges,
+    /// How often each capability is practised, in the order of `Capability::ALL`.
+    pub mix: [u32; 7],
+    /// Problems, each met once.
+    pub problems: usize,
+    /// Problems of a step.
+    pub batch: usize,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Blocks, heads of each, and their width.
+    pub layers: usize,
+    pub heads: usize,
+    pub width: usize,
+}
+
+/// Longest text: prompt and completion of any problem in the widest ranges fit.
+pub const CONTEXT: usize = 64;
+/// Different bytes.
+const VOCABULARY: usize = 256;
+
+impl Default for TeacherSpec {
+    /// The recipe that a prototype found to work, with wider ranges, more problems and more programs to write.
+    fn default() -> Self {
+        Self {
+            ranges: Ranges::default(),
+            mix: [14, 16, 32, 12, 12, 10, 4],
+            problems: 300_000,
+            batch: 20,
+            lr: 1.5e-3,
+            layers: 4,
+            heads: 4,
+            width: 128,
+        }
+    }
+}
+
+impl TeacherSpec {
+    /// The network.
+    pub fn plan(&self) -> Decoder {
+        Decoder {
+            vocabulary: VOCABULARY,
+            context: CONTEXT,
+            layers: self.layers,
+            heads: self.heads,
+            width: self.width,
+            norm: Default::default(),
+            positions: Default::default(),
+            bend: Default::default(),
+            dropout: 0.0,
+            fresh: Fresh::FanIn,
+        }
+    }
+
+    /// How it learns: each problem once.
+    pub fn recipe(&self, threads: usize) -> Recipe {
+        Recipe {
+            optimizer: Optimizer::AdamW { lr: self.lr, weight_decay: 0.05, betas: [0.9, 0.99] },
+            decay: Decay::Matrices,
+            schedule: Schedule::WarmCosine { steps: 200, floor: 0.05 },
+            clip: 1.0,
+            batch: self.batch,
+            steps: self.problems.div_ceil(self.batch),
+            validation: 0.0,
+            shards: SHARDS,
+            threads,
+            ..Recipe::default()
+        }
+    }
+
+    /// Trains a teacher; its weights do not depend on the number of threads.
+    pub fn teach(&self, seed: Seed, threads: usize) -> Result<Language> {
+        let suite = Suite::new(self.ranges.clone())?;
+        let mix = Mix::new(self.mix)?;
+        let problems = lesson::problems(&suite, &mix, self.problems, seed.child("lessons"));
+        let completions: Vec<Vec<u8>> = problems.iter().map(|p| p.completion()).collect();
+        let pairs = problems.iter().zip(&completions).map(|(p, c)| (&p.prompt[..], &c[..]));
+        let corpus = lesson::corpus(pairs, CONTEXT)?;
+        let fresh = Language::init(&self.plan(), Device::Cpu, seed.child("init"))?;
+        Ok(fresh.fit(&corpus, &self.recipe(threads), seed.child("fit"))?.last)
+    }
+}
+
+/// Pieces of a batch that threads may share.
+const SHARDS: usize = 2;
