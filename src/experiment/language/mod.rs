@@ -2,4 +2,5 @@
 
 pub mod exam;
 pub mod lesson;
+pub mod student;
 pub mod teacher;

@@ -2,11 +2,15 @@
 //! them as rows of one batch, attention keeps keys and values of each.
 
 use super::Language;
-use crate::error::{Error, Result};
+use super::sample::{Chooser, Sampling};
+use crate::error::{Error, Result, expect_shape};
 use crate::model::layer::{Layer, Memory, Room, sized};
+use crate::seed::Seed;
 
 /// A text on its way.
 struct Stream {
+    /// Its place among the texts of the call.
+    number: usize,
     tokens: Vec<u16>,
     /// Tokens that the network has seen.
     seen: usize,
@@ -45,6 +49,36 @@ impl Language {
         most: usize,
         end: Option<u16>,
     ) -> Result<Vec<Vec<u16>>> {
+        self.continued(prompts, most, end, |_, logits| crate::oracle::argmax(logits.iter()) as u16)
+    }
+
+    /// The same with tokens drawn as `sampling` says. Each text has a stream of its own, so what it becomes
+    /// does not depend on the others.
+    pub fn sample(
+        &self,
+        prompts: &[Vec<u16>],
+        most: usize,
+        end: Option<u16>,
+        sampling: &Sampling,
+        streams: &[Seed],
+    ) -> Result<Vec<Vec<u16>>> {
+        sampling.check()?;
+        expect_shape("streams of texts", &[streams.len()], &[prompts.len()])?;
+        let mut draws: Vec<_> = streams.iter().map(Seed::rng).collect();
+        let mut chooser = Chooser::default();
+        self.continued(prompts, most, end, |number, logits| {
+            chooser.choose(logits, sampling, &mut draws[number])
+        })
+    }
+
+    /// Continues each prompt by tokens that `choose` takes, given the text's number and its logits.
+    fn continued(
+        &self,
+        prompts: &[Vec<u16>],
+        most: usize,
+        end: Option<u16>,
+        mut choose: impl FnMut(usize, &[f32]) -> u16,
+    ) -> Result<Vec<Vec<u16>>> {
         if let Some(end) = end {
             self.check_token("token that ends a text", end)?;
         }
@@ -68,7 +102,7 @@ impl Language {
             for (stream, logits) in going.into_iter().zip(y.chunks_exact(vocabulary)) {
                 stream.seen += 1;
                 if stream.seen == stream.tokens.len() {
-                    let token = crate::oracle::argmax(logits.iter()) as u16;
+                    let token = choose(stream.number, logits);
                     stream.tokens.push(token);
                     if Some(token) == end {
                         stream.end = stream.tokens.len();
@@ -92,7 +126,7 @@ impl Language {
         let mut memories = Vec::new();
         remember(self.network.layers(), &mut memories);
         let end = prompt.len().saturating_add(most).min(limit + 1);
-        Ok(Stream { tokens: prompt.to_vec(), seen: 0, end, memories })
+        Ok(Stream { number, tokens: prompt.to_vec(), seen: 0, end, memories })
     }
 
     fn check_token(&self, what: &str, token: u16) -> Result<()> {

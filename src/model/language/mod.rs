@@ -5,7 +5,10 @@
 //! classifiers; answers come one token at a time, with the keys and values of the past kept.
 
 mod decode;
+mod sample;
 mod save;
+
+pub use sample::Sampling;
 
 use std::sync::Arc;
 

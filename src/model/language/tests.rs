@@ -200,3 +200,22 @@ fn plans_and_texts_that_cannot_work_are_refused() {
     let error = model.fit(&corpus, &recipe(1), Seed::new(1)).unwrap_err().to_string();
     assert!(error.contains("next token of text 1, position 2"), "{error}");
 }
+
+#[test]
+fn a_sampled_text_depends_on_its_own_stream_and_a_cold_one_is_greedy() {
+    let model = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
+    let prompts: Vec<Vec<u16>> = (0..6).map(|i| vec![i, 10 - i]).collect();
+    let seeds: Vec<Seed> = (0..6).map(|i| Seed::new(5).nth("text", i)).collect();
+    let sampling = Sampling::default();
+    let all = model.sample(&prompts, 8, None, &sampling, &seeds).unwrap();
+    for (i, text) in all.iter().enumerate() {
+        let alone = model.sample(&prompts[i..=i], 8, None, &sampling, &seeds[i..=i]).unwrap();
+        assert_eq!(&alone[0], text);
+    }
+    let others: Vec<Seed> = (0..6).map(|i| Seed::new(6).nth("text", i)).collect();
+    assert_ne!(model.sample(&prompts, 8, None, &sampling, &others).unwrap(), all);
+    let cold = Sampling { temperature: 0.0, ..sampling };
+    let greedy = model.greedy(&prompts, 8, None).unwrap();
+    assert_eq!(model.sample(&prompts, 8, None, &cold, &seeds).unwrap(), greedy);
+    assert!(model.sample(&prompts, 8, None, &sampling, &seeds[1..]).is_err());
+}
