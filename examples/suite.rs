@@ -4,7 +4,8 @@
 //!     cargo run --release --example suite -- distil TEACHER SEED [budgets=500,5000] [items=N]
 //!
 //! `teach` writes the teacher and prints its exam. `distil` has one student for each budget learn from the
-//! teacher's answers with their scratchpads shown, and one with them hidden, and prints what each can do.
+//! teacher's answers with their scratchpads shown, and one with them hidden, and prints what each can do;
+//! `shipped` is the teacher that comes along.
 
 #![allow(
     clippy::disallowed_methods,
@@ -19,7 +20,7 @@ use retort::Seed;
 use retort::data::suite::{Mix, Suite};
 use retort::experiment::language::exam::{Exam, Report, Share};
 use retort::experiment::language::student::{Scratchpad, StudentSpec, shown, transfer_set};
-use retort::experiment::language::teacher::TeacherSpec;
+use retort::experiment::language::teacher::{TeacherSpec, shipped};
 use retort::model::Provenance;
 use retort::model::language::Language;
 
@@ -70,7 +71,10 @@ fn teach(seed: &str, out: &Path, rest: &[String]) -> Outcome<()> {
 }
 
 fn distil(file: &Path, seed: &str, rest: &[String]) -> Outcome<()> {
-    let (teacher, _) = Language::load(file)?;
+    let teacher = match file.to_str() {
+        Some("shipped") => shipped()?,
+        _ => Language::load(file)?.0,
+    };
     let (lesson, spec) = (TeacherSpec::default(), StudentSpec::default());
     let suite = Suite::new(lesson.ranges.clone())?;
     let seed = Seed::new(seed.parse()?).child("suite-student");

@@ -52,7 +52,7 @@ impl Default for StudentSpec {
             width: 96,
             lr: 2e-3,
             batch: 20,
-            steps: 2_000,
+            steps: 4_000,
             sampling: Sampling::default(),
         }
     }

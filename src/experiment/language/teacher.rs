@@ -99,3 +99,42 @@ impl TeacherSpec {
 
 /// Pieces of a batch that threads may share.
 const SHARDS: usize = 2;
+
+/// The teacher that comes with this program: seed 1 of the default recipe. `assets/README.md` has its exam.
+pub fn shipped() -> Result<Language> {
+    let bytes =
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/suite-teacher.safetensors"));
+    Ok(Language::from_bytes(bytes, "suite-teacher.safetensors")?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exam::Exam;
+    use super::*;
+
+    #[test]
+    fn the_teacher_that_comes_along_knows_the_suite() {
+        let suite = Suite::new(Ranges::default()).unwrap();
+        let exam = Exam::set(&suite, 60, Seed::new(8)).unwrap();
+        let report = exam.grade(&shipped().unwrap(), 1).unwrap();
+        let right = |name: &str| {
+            report.scores.iter().find(|s| s.capability == name).unwrap().correct.value()
+        };
+        // Four standard deviations of 60 answers below the shares of `assets/README.md`.
+        for name in ["reasoning", "run", "tools", "format"] {
+            assert!(right(name) > 0.96, "{name}: {}", right(name));
+        }
+        assert!(right("write") > 0.63, "{}", right("write"));
+        assert!(right("guardrail") > 0.92, "{}", right("guardrail"));
+        assert_eq!(report.guardrail.refused.value(), 1.0);
+        assert!(report.bits_per_byte < 1.2, "{}", report.bits_per_byte);
+    }
+
+    #[test]
+    fn a_teacher_is_the_same_on_one_and_two_threads() {
+        let spec =
+            TeacherSpec { problems: 100, layers: 1, heads: 2, width: 16, ..Default::default() };
+        let weights = |threads| spec.teach(Seed::new(1), threads).unwrap().weights();
+        assert_eq!(weights(1), weights(2));
+    }
+}
