@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{bytes, tokens};
 use crate::data::suite::{Capability, END, Given, Kind, Problem, Suite, floor, grade};
 use crate::error::Result;
 use crate::metric::wilson;
@@ -139,10 +140,9 @@ fn answers(model: &Language, problems: &[Problem], threads: usize) -> Result<Vec
     let ask = |problems: &[Problem]| -> Result<Vec<Vec<u8>>> {
         let mut all = Vec::new();
         for batch in problems.chunks(BATCH) {
-            let prompts: Vec<Vec<u16>> =
-                batch.iter().map(|p| p.prompt.iter().map(|&b| u16::from(b)).collect()).collect();
+            let prompts: Vec<Vec<u16>> = batch.iter().map(|p| tokens(&p.prompt)).collect();
             let given = model.greedy(&prompts, most, Some(u16::from(END)))?;
-            all.extend(given.into_iter().map(|text| text.iter().map(|&t| t as u8).collect()));
+            all.extend(given.iter().map(|text| bytes(text)));
         }
         Ok(all)
     };
@@ -162,18 +162,18 @@ fn bits(model: &Language, problems: &[Problem]) -> Result<f64> {
     let context = model.plan().context;
     let pairs = problems.iter().map(|p| (&p.prompt[..], &p.answer[..]));
     let corpus = super::lesson::corpus(pairs.collect::<Vec<_>>().into_iter(), context)?;
-    let (mut nats, mut bytes) = (0.0, 0_u64);
-    for (tokens, next) in corpus.tokens.rows().into_iter().zip(corpus.next.rows()) {
-        let logits = model.logits(tokens.insert_axis(ndarray::Axis(0)))?;
+    let (mut nats, mut learnt) = (0.0, 0_u64);
+    for (text, next) in corpus.tokens.rows().into_iter().zip(corpus.next.rows()) {
+        let logits = model.logits(text.insert_axis(ndarray::Axis(0)))?;
         for (row, &target) in logits.rows().into_iter().zip(next) {
             let Ok(target) = usize::try_from(target) else { continue };
             let most = row.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
             let sum: f64 = row.iter().map(|&z| libm::exp(f64::from(z - most))).sum();
             nats += libm::log(sum) - f64::from(row[target] - most);
-            bytes += 1;
+            learnt += 1;
         }
     }
-    Ok(nats / bytes.max(1) as f64 / std::f64::consts::LN_2)
+    Ok(nats / learnt.max(1) as f64 / std::f64::consts::LN_2)
 }
 
 #[cfg(test)]

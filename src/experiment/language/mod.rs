@@ -4,3 +4,36 @@ pub mod exam;
 pub mod lesson;
 pub mod student;
 pub mod teacher;
+
+use crate::model::language::{Decoder, Fresh};
+
+/// Longest text: prompt and completion of any problem in the widest ranges fit.
+pub const CONTEXT: usize = 64;
+/// Different bytes.
+const VOCABULARY: usize = 256;
+
+/// A decoder over bytes, as teachers and students of the suite are.
+fn decoder(layers: usize, heads: usize, width: usize) -> Decoder {
+    Decoder {
+        vocabulary: VOCABULARY,
+        context: CONTEXT,
+        layers,
+        heads,
+        width,
+        norm: Default::default(),
+        positions: Default::default(),
+        bend: Default::default(),
+        dropout: 0.0,
+        fresh: Fresh::FanIn,
+    }
+}
+
+/// Bytes as tokens.
+fn tokens(bytes: &[u8]) -> Vec<u16> {
+    bytes.iter().map(|&byte| u16::from(byte)).collect()
+}
+
+/// Tokens of a decoder over bytes, as bytes.
+fn bytes(tokens: &[u16]) -> Vec<u8> {
+    tokens.iter().map(|&token| token as u8).collect()
+}

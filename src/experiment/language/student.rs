@@ -4,11 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lesson;
-use super::teacher::CONTEXT;
+use super::{CONTEXT, bytes, decoder, lesson, tokens};
 use crate::data::suite::{END, Mix, Problem, Suite};
 use crate::error::Result;
-use crate::model::language::{Decoder, Fresh, Language, Sampling};
+use crate::model::language::{Language, Sampling};
 use crate::model::{Decay, Device, Optimizer, Recipe, Schedule};
 use crate::seed::Seed;
 
@@ -78,16 +77,14 @@ pub fn transfer_set(
     let problems = lesson::problems(suite, mix, budget, seed.child("questions"));
     let mut all = Vec::with_capacity(budget);
     for batch in problems.chunks(BATCH) {
-        let prompts: Vec<Vec<u16>> =
-            batch.iter().map(|p| p.prompt.iter().map(|&b| u16::from(b)).collect()).collect();
+        let prompts: Vec<Vec<u16>> = batch.iter().map(|p| tokens(&p.prompt)).collect();
         let first = all.len() as u64;
         let streams: Vec<Seed> =
             (first..).take(batch.len()).map(|i| seed.nth("answer", i)).collect();
         let answers =
             teacher.sample(&prompts, CONTEXT, Some(u16::from(END)), sampling, &streams)?;
         for (problem, answer) in batch.iter().zip(answers) {
-            let completion = answer.iter().map(|&token| token as u8).collect();
-            let exchange = Exchange { prompt: problem.prompt.clone(), completion };
+            let exchange = Exchange { prompt: problem.prompt.clone(), completion: bytes(&answer) };
             all.push((problem.clone(), exchange));
         }
     }
@@ -111,18 +108,7 @@ pub fn shown(exchanges: &[(Problem, Exchange)], scratchpad: Scratchpad) -> Vec<E
 impl StudentSpec {
     /// Trains a fresh student on what it holds.
     pub fn learn(&self, held: &[Exchange], seed: Seed) -> Result<Language> {
-        let plan = Decoder {
-            vocabulary: 256,
-            context: CONTEXT,
-            layers: self.layers,
-            heads: self.heads,
-            width: self.width,
-            norm: Default::default(),
-            positions: Default::default(),
-            bend: Default::default(),
-            dropout: 0.0,
-            fresh: Fresh::FanIn,
-        };
+        let plan = decoder(self.layers, self.heads, self.width);
         let recipe = Recipe {
             optimizer: Optimizer::AdamW { lr: self.lr, weight_decay: 0.05, betas: [0.9, 0.99] },
             decay: Decay::Matrices,
@@ -146,6 +132,7 @@ impl StudentSpec {
 mod tests {
     use super::*;
     use crate::data::suite::{Capability, Ranges};
+    use crate::model::language::Decoder;
 
     fn teacher() -> Language {
         let plan = r#"{ "vocabulary": 256, "context": 64, "layers": 1, "heads": 1, "width": 8 }"#;

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lesson;
+use super::{CONTEXT, decoder, lesson};
 use crate::data::suite::{Mix, Ranges, Suite};
 use crate::error::Result;
-use crate::model::language::{Decoder, Fresh, Language};
+use crate::model::language::Language;
 use crate::model::{Decay, Device, Optimizer, Recipe, Schedule};
 use crate::seed::Seed;
 
@@ -30,11 +30,6 @@ pub struct TeacherSpec {
     pub width: usize,
 }
 
-/// Longest text: prompt and completion of any problem in the widest ranges fit.
-pub const CONTEXT: usize = 64;
-/// Different bytes.
-const VOCABULARY: usize = 256;
-
 impl Default for TeacherSpec {
     /// The recipe that a prototype found to work, with wider ranges, more problems and more programs to write.
     fn default() -> Self {
@@ -52,22 +47,6 @@ impl Default for TeacherSpec {
 }
 
 impl TeacherSpec {
-    /// The network.
-    pub fn plan(&self) -> Decoder {
-        Decoder {
-            vocabulary: VOCABULARY,
-            context: CONTEXT,
-            layers: self.layers,
-            heads: self.heads,
-            width: self.width,
-            norm: Default::default(),
-            positions: Default::default(),
-            bend: Default::default(),
-            dropout: 0.0,
-            fresh: Fresh::FanIn,
-        }
-    }
-
     /// How it learns: each problem once.
     pub fn recipe(&self, threads: usize) -> Recipe {
         Recipe {
@@ -92,7 +71,8 @@ impl TeacherSpec {
         let completions: Vec<Vec<u8>> = problems.iter().map(|p| p.completion()).collect();
         let pairs = problems.iter().zip(&completions).map(|(p, c)| (&p.prompt[..], &c[..]));
         let corpus = lesson::corpus(pairs, CONTEXT)?;
-        let fresh = Language::init(&self.plan(), Device::Cpu, seed.child("init"))?;
+        let plan = decoder(self.layers, self.heads, self.width);
+        let fresh = Language::init(&plan, Device::Cpu, seed.child("init"))?;
         Ok(fresh.fit(&corpus, &self.recipe(threads), seed.child("fit"))?.last)
     }
 }
