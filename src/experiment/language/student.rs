@@ -132,12 +132,9 @@ impl StudentSpec {
 mod tests {
     use super::*;
     use crate::data::suite::{Capability, Ranges};
-    use crate::model::language::Decoder;
 
     fn teacher() -> Language {
-        let plan = r#"{ "vocabulary": 256, "context": 64, "layers": 1, "heads": 1, "width": 8 }"#;
-        let plan: Decoder = serde_json::from_str(plan).unwrap();
-        Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap()
+        Language::init(&decoder(1, 1, 8), Device::Cpu, Seed::new(1)).unwrap()
     }
 
     #[test]
