@@ -182,6 +182,18 @@ pub fn expect_shape(what: &'static str, found: &[usize], expected: &[usize]) -> 
     Err(Error::Shape { what, expected: expected.to_vec(), found: found.to_vec() })
 }
 
+/// The first item that was there before.
+pub fn first_repeat<T: Ord>(items: impl Iterator<Item = T>) -> Option<T> {
+    let mut seen = std::collections::BTreeSet::new();
+    for item in items {
+        if seen.contains(&item) {
+            return Some(item);
+        }
+        seen.insert(item);
+    }
+    None
+}
+
 /// Refuses a name that would not do as a part of a file's name, in a config at `key`.
 pub fn check_name(key: &str, name: &str) -> Result<()> {
     let ok = !name.is_empty()

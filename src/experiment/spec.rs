@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{DatasetSpec, SplitSpec};
 use crate::defense::DefenseSpec;
-use crate::error::{Error, Result, check_name, nearest};
+use crate::error::{Error, Result, check_name, first_repeat, nearest};
 use crate::model::{Arch, Recipe};
 use crate::oracle::teacher::Reveal;
 use crate::student::StudentSpec;
@@ -413,15 +413,4 @@ impl Spec {
             )
         })
     }
-}
-
-fn first_repeat<T: Ord>(items: impl Iterator<Item = T>) -> Option<T> {
-    let mut seen = std::collections::BTreeSet::new();
-    for item in items {
-        if seen.contains(&item) {
-            return Some(item);
-        }
-        seen.insert(item);
-    }
-    None
 }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, mpsc};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::folder::RunFolder;
 use super::plan::{self, Cell, Plan};
 use super::record::{Record, Role};
@@ -97,6 +100,69 @@ impl<'a> Grounds<'a> {
     }
 }
 
+/// What the missing cells of a folder ended with.
+pub struct Computed<R> {
+    /// Records of finished cells, in plan order.
+    pub records: Vec<R>,
+    /// Places of cells that failed, with their message, in plan order.
+    pub failed: Vec<(usize, String)>,
+    /// Cells computed now.
+    pub computed: usize,
+    /// Cells that were there before.
+    pub skipped: usize,
+}
+
+/// A cell that ended.
+pub struct Ended<'a, R> {
+    /// How many have ended by now.
+    pub done: usize,
+    /// Its place in the plan.
+    pub cell: usize,
+    /// What it left, or why it failed.
+    pub result: std::result::Result<&'a R, &'a str>,
+}
+
+/// Computes those of the cells called `ids` that `folder` lacks. `queues` cuts their places into queues, one
+/// after another; `compute` gets a place and the number of cells in its queue.
+pub fn run_missing<R: Serialize + DeserializeOwned + Send>(
+    ids: &[&str],
+    folder: &RunFolder,
+    jobs: &Jobs<'_>,
+    queues: impl FnOnce(Vec<usize>) -> Vec<Vec<usize>>,
+    compute: impl Fn(usize, usize) -> Result<R> + Sync,
+    mut told: impl FnMut(Ended<'_, R>),
+) -> Result<Computed<R>> {
+    let mut records: BTreeMap<usize, R> = BTreeMap::new();
+    for (i, id) in ids.iter().enumerate() {
+        records.extend(folder.read(id).map(|record| (i, record)));
+    }
+    let skipped = records.len();
+    let missing = (0..ids.len()).filter(|i| !records.contains_key(i)).collect();
+    let mut failed = BTreeMap::new();
+    for queue in queues(missing) {
+        let work = |i: usize| {
+            let started = provenance::now();
+            let record = caught(ids[i], || compute(i, queue.len()))?;
+            folder.write(ids[i], &record, provenance::seconds_since(started))?;
+            Ok(record)
+        };
+        in_parallel(&queue, jobs, &work, |cell, result| {
+            let done = records.len() + failed.len() + 1;
+            told(Ended { done, cell, result: result.as_ref().map_err(String::as_str) });
+            match result {
+                Ok(record) => drop(records.insert(cell, record)),
+                Err(text) => drop(failed.insert(cell, text)),
+            }
+        })?;
+    }
+    if jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < ids.len() {
+        return Err(Error::Interrupted);
+    }
+    let computed = records.len() - skipped;
+    let (records, failed) = (records.into_values().collect(), failed.into_iter().collect());
+    Ok(Computed { records, failed, computed, skipped })
+}
+
 /// Runs what is missing of `plan` into `folder`.
 pub fn run_all(
     plan: &Plan,
@@ -106,68 +172,24 @@ pub fn run_all(
     jobs: &Jobs<'_>,
     watch: &dyn Watch,
 ) -> Result<Finished> {
-    let mut records: BTreeMap<usize, Record> = BTreeMap::new();
-    for (i, cell) in plan.cells.iter().enumerate() {
-        if let Some(record) = folder.read(&cell.id) {
-            records.insert(i, record);
-        }
-    }
-    let skipped = records.len();
-    watch.begin(plan.cells.len(), skipped);
-    let missing: Vec<usize> = (0..plan.cells.len()).filter(|i| !records.contains_key(i)).collect();
+    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
     let grounds = Grounds::new(plan, data, rim);
-    let mut failed = BTreeMap::new();
     // Teachers first: every other cell needs one, and two threads must not train the same.
-    let (teachers, rest): (Vec<usize>, Vec<usize>) =
-        missing.into_iter().partition(|&i| plan.cells[i].role == Role::Teacher);
-    for queue in [teachers, rest] {
-        work(plan, &queue, &grounds, folder, jobs, watch, &mut records, &mut failed)?;
-    }
-    let computed = records.len() - skipped;
-    let stopped =
-        jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len();
-    if stopped {
-        return Err(Error::Interrupted);
-    }
-    Ok(Finished {
-        records: records.into_values().collect(),
-        failed: failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect(),
-        computed,
-        skipped,
-    })
-}
-
-#[expect(clippy::too_many_arguments, reason = "the two halves of one loop")]
-fn work(
-    plan: &Plan,
-    queue: &[usize],
-    grounds: &Grounds<'_>,
-    folder: &RunFolder,
-    jobs: &Jobs<'_>,
-    watch: &dyn Watch,
-    records: &mut BTreeMap<usize, Record>,
-    failed: &mut BTreeMap<usize, String>,
-) -> Result<()> {
-    let compute = |i: usize| {
-        let cell = &plan.cells[i];
-        let started = provenance::now();
-        let record = grounds.compute(cell)?;
-        folder.write(&cell.id, &record, provenance::seconds_since(started))?;
-        Ok(record)
+    let teachers_first = |missing: Vec<usize>| {
+        watch.begin(ids.len(), ids.len() - missing.len());
+        let (teachers, rest) =
+            missing.into_iter().partition(|&i| plan.cells[i].role == Role::Teacher);
+        vec![teachers, rest]
     };
-    in_parallel(queue, jobs, &compute, |i, result| {
-        let cell = &plan.cells[i];
-        match result {
-            Ok(record) => {
-                watch.cell(cell, Some(&record), None);
-                records.insert(i, record);
-            }
-            Err(text) => {
-                watch.cell(cell, None, Some(&text));
-                failed.insert(i, text);
-            }
-        }
-    })
+    let compute = |i: usize, _| grounds.compute(&plan.cells[i]);
+    let told = |ended: Ended<'_, Record>| {
+        let cell = &plan.cells[ended.cell];
+        watch.cell(cell, ended.result.ok(), ended.result.err());
+    };
+    let Computed { records, failed, computed, skipped } =
+        run_missing(&ids, folder, jobs, teachers_first, compute, told)?;
+    let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
+    Ok(Finished { records, failed, computed, skipped })
 }
 
 /// Computes every item of a queue on worker threads and hands each end, in whatever order, to `done`.

@@ -53,7 +53,7 @@ impl Cache {
 
     /// The model kept under `key` and its provenance, if there is one that can be used.
     pub fn get(&self, key: &str, device: Device) -> Option<(Model, Provenance)> {
-        let (model, mut provenance) = Model::load(&self.path(key), device).ok()?;
+        let (model, mut provenance) = Model::load(&self.file(key), device).ok()?;
         let made_for = provenance.remove(KEY)?;
         (made_for == key).then_some((model, provenance))
     }
@@ -63,11 +63,11 @@ impl Cache {
         std::fs::create_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
         let mut provenance = provenance.clone();
         provenance.insert(KEY.into(), key.into());
-        model.save(&self.path(key), &provenance)
+        model.save(&self.file(key), &provenance)
     }
 
     /// Keys become file names through a hash, so any text is a key.
-    fn path(&self, key: &str) -> PathBuf {
+    pub fn file(&self, key: &str) -> PathBuf {
         let name = blake3::hash(key.as_bytes()).to_hex();
         self.dir.join(format!("{}.safetensors", &name[..32]))
     }
@@ -108,7 +108,7 @@ mod tests {
         let (found, told) = cache.get("a", Device::Cpu).unwrap();
         assert_eq!(found.weights().unwrap(), model(1).weights().unwrap());
         assert_eq!(told, provenance);
-        std::fs::rename(cache.path("a"), cache.path("b")).unwrap();
+        std::fs::rename(cache.file("a"), cache.file("b")).unwrap();
         assert!(cache.get("b", Device::Cpu).is_none(), "made for another key");
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -118,8 +118,8 @@ mod tests {
         let dir = scratch("corrupt");
         let cache = Cache::at(&dir);
         cache.put("a", &model(1), &Provenance::new()).unwrap();
-        let bytes = std::fs::read(cache.path("a")).unwrap();
-        std::fs::write(cache.path("a"), &bytes[..bytes.len() - 1]).unwrap();
+        let bytes = std::fs::read(cache.file("a")).unwrap();
+        std::fs::write(cache.file("a"), &bytes[..bytes.len() - 1]).unwrap();
         assert!(cache.get("a", Device::Cpu).is_none());
         cache.put("a", &model(2), &Provenance::new()).unwrap();
         assert!(cache.get("a", Device::Cpu).is_some());

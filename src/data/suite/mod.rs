@@ -34,6 +34,8 @@ mod write;
 use std::collections::BTreeSet;
 
 use rand::Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 pub use grade::{Given, Grade, floor, grade};
@@ -48,7 +50,10 @@ pub const END: u8 = 0;
 const PATIENCE: usize = 10_000;
 
 /// What can be learnt and checked apart from the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Capability {
     /// Addition with every step written down.
     Reasoning,

@@ -24,6 +24,14 @@ impl Split {
         let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         if number.is_multiple_of(TEST_ONE_IN) { Self::Test } else { Self::Train }
     }
+
+    /// The side of a prompt that need not be a problem: that of the problem, if it is one and goes by hash.
+    pub fn of_prompt(prompt: &[u8]) -> Self {
+        match prompt.first() {
+            Some(b'A') => Self::of(&reasoning::key(prompt)),
+            _ => Self::of(prompt),
+        }
+    }
 }
 
 /// What sort of problem of its capability: scores of different sorts are told apart, because some are

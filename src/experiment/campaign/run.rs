@@ -13,11 +13,10 @@ use crate::campaign::outcome::simulate;
 use crate::campaign::spec::{ArmSpec, Scenario};
 use crate::error::{Error, Result};
 use crate::experiment::folder::RunFolder;
-use crate::experiment::provenance;
-use crate::experiment::sweep::{Jobs, caught, in_parallel};
+use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
 
 /// What a run ended with.
-pub struct Computed {
+pub struct Finished {
     /// Records of finished cells, in plan order.
     pub records: Vec<CampaignRecord>,
     /// Cells that failed, with their message.
@@ -63,49 +62,33 @@ impl<'a> Campaigns<'a> {
         &self,
         jobs: &Jobs<'_>,
         mut told: impl FnMut(usize, &Cell, Option<&str>),
-    ) -> Result<Computed> {
+    ) -> Result<Finished> {
         let Self { plan, folder, .. } = self;
-        let mut records: BTreeMap<usize, CampaignRecord> = BTreeMap::new();
-        for (i, cell) in plan.cells.iter().enumerate() {
-            records.extend(folder.read(&cell.id).map(|record| (i, record)));
-        }
-        let skipped = records.len();
-        let mut failed = BTreeMap::new();
+        let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
         let go_on = || match jobs.stop.load(Ordering::SeqCst) {
             true => Err(Error::Interrupted),
             false => Ok(()),
         };
-        for part in [Part::Simulation, Part::Learning] {
-            let of_part = |i: &usize| plan.cells[*i].part == part && !records.contains_key(i);
-            let mut queue: Vec<usize> = (0..plan.cells.len()).filter(of_part).collect();
-            // All arms in turn: what an arm settles once is then settled for several arms at a time.
-            queue.sort_by_key(|&i| plan.cells[i].replicate);
-            // Fewer cells than cores: each simulation may use several.
-            let threads = (jobs.count / queue.len().max(1)).max(1);
-            let compute = |i: usize| {
-                let cell = &plan.cells[i];
-                let started = provenance::now();
-                let record = caught(&cell.id, || self.compute(cell, threads, &go_on))?;
-                folder.write(&cell.id, &record, provenance::seconds_since(started))?;
-                Ok(record)
+        let queues = |missing: Vec<usize>| {
+            let of = |part| {
+                let of_part = missing.iter().copied().filter(|&i| plan.cells[i].part == part);
+                let mut queue: Vec<usize> = of_part.collect();
+                // All arms in turn: what an arm settles once is then settled for several arms at a time.
+                queue.sort_by_key(|&i| plan.cells[i].replicate);
+                queue
             };
-            in_parallel(&queue, jobs, &compute, |i, result| match result {
-                Ok(record) => {
-                    records.insert(i, record);
-                    told(records.len() + failed.len(), &plan.cells[i], None);
-                }
-                Err(text) => {
-                    told(records.len() + failed.len(), &plan.cells[i], Some(&text));
-                    failed.insert(i, text);
-                }
-            })?;
-        }
-        if jobs.stop.load(Ordering::SeqCst) && records.len() + failed.len() < plan.cells.len() {
-            return Err(Error::Interrupted);
-        }
-        let computed = records.len() - skipped;
+            [Part::Simulation, Part::Learning].map(of).into()
+        };
+        // Fewer cells than cores: each simulation may use several.
+        let threads = |cells: usize| (jobs.count / cells.max(1)).max(1);
+        let compute = |i: usize, cells| self.compute(&plan.cells[i], threads(cells), &go_on);
+        let told = |ended: Ended<'_, CampaignRecord>| {
+            told(ended.done, &plan.cells[ended.cell], ended.result.err());
+        };
+        let Computed { records, failed, computed, skipped } =
+            run_missing(&ids, folder, jobs, queues, compute, told)?;
         let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
-        Ok(Computed { records: records.into_values().collect(), failed, computed, skipped })
+        Ok(Finished { records, failed, computed, skipped })
     }
 
     /// The record of a cell. Between epochs it asks whether to go on.

@@ -1,11 +1,25 @@
-//! Language models and the capability suite: problems as texts to learn from, and exams.
+//! Language models and the capability suite: a teacher behind a text API, students that distil it, and exams.
+//!
+//! Data flow: [`spec`] -> [`plan`] cells -> [`ground`] (teacher, exam, truth, answers of a seed) -> [`run`] (ask,
+//! learn, sit the exam) -> [`record`].
 
 pub mod exam;
+mod ground;
 pub mod lesson;
+pub mod objective;
+pub mod plan;
+mod probes;
+pub mod prompts;
+pub mod record;
+mod run;
+pub mod spec;
 pub mod student;
 pub mod teacher;
 
-use crate::model::language::{Decoder, Fresh};
+pub use run::Languages;
+
+use crate::error::{Error, Result};
+use crate::model::language::{Decoder, Fresh, Language};
 
 /// Longest text: prompt and completion of any problem in the widest ranges fit.
 pub const CONTEXT: usize = 64;
@@ -26,6 +40,17 @@ fn decoder(layers: usize, heads: usize, width: usize) -> Decoder {
         dropout: 0.0,
         fresh: Fresh::FanIn,
     }
+}
+
+/// Refuses a model that cannot read the suite's problems.
+fn check_teacher(model: &Language) -> Result<()> {
+    let Decoder { vocabulary, context, .. } = *model.plan();
+    if (vocabulary, context) == (VOCABULARY, CONTEXT) {
+        return Ok(());
+    }
+    let found = format!("a model of {vocabulary} tokens and a context of {context}");
+    let expected = format!("one of {VOCABULARY} tokens (bytes) and a context of {CONTEXT}");
+    Err(Error::config("teacher.path", found, expected))
 }
 
 /// Bytes as tokens.

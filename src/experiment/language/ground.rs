@@ -1,0 +1,197 @@
+//! One seed: who teaches, what is held out, what the undefended teacher says, and what was asked of it before.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use serde::Serialize;
+
+use super::exam::{Exam, Report, Sheet, Share, most};
+use super::probes::Probes;
+use super::record::Honest;
+use super::spec::{ArmSpec, LanguageSpec, StudentSpec, Teacher};
+use super::student::Exchange;
+use super::{CONTEXT, bytes, teacher};
+use crate::data::suite::{Mix, Suite};
+use crate::defense::text::{Asked, Hook, TextBatch, TextStack};
+use crate::error::{Error, Result};
+use crate::model::Cache;
+use crate::model::language::{Language, Reveal, Sampling};
+use crate::oracle::AccountId;
+use crate::oracle::completion::Completion;
+use crate::seed::Seed;
+
+/// Prompts that the teacher answers together.
+const BATCH: usize = 64;
+/// Who distils, and who does not.
+const STUDENT: AccountId = AccountId(0);
+const HONEST: AccountId = AccountId(1);
+
+/// What several cells use; the first computes it.
+type Shared<T> = Mutex<BTreeMap<String, Arc<OnceLock<std::result::Result<Arc<T>, String>>>>>;
+
+/// One seed of a variant.
+pub struct Ground {
+    pub suite: Suite,
+    pub mix: Mix,
+    pub teacher: Language,
+    /// Streams of this seed.
+    pub root: Seed,
+    /// Held-out problems, the undefended teacher's answers and their marks.
+    pub exam: Exam,
+    pub sheet: Sheet,
+    pub report: Report,
+    pub probes: Probes,
+    /// Answers to the prompts of a strategy, as many as the largest budget.
+    asked: Shared<Vec<Exchange>>,
+    /// What honest users got of an arm.
+    honest: Shared<Honest>,
+}
+
+impl Ground {
+    /// Opens or trains the teacher of `seed` and has it sit its exam.
+    pub fn lay(spec: &LanguageSpec, seed: u64, cache: &Cache, threads: usize) -> Result<Self> {
+        let root = Seed::new(seed).child("language");
+        let suite = Suite::new(spec.suite.ranges.clone())?;
+        let teacher = match &spec.teacher {
+            Teacher::Shipped => teacher::shipped()?,
+            Teacher::Trained { recipe } => {
+                teacher::trained(recipe, root.child("teacher"), cache, threads)?
+            }
+            Teacher::File { path } => Language::load(std::path::Path::new(path))?.0,
+        };
+        super::check_teacher(&teacher)?;
+        let exam = Exam::set(&suite, spec.suite.items, root.child("exam"))?;
+        let sheet = exam.sit(&teacher, threads)?;
+        let report = Report { bits_per_byte: Some(exam.bits(&teacher)?), ..exam.mark(&sheet) };
+        let probes = Probes::of(&exam, &teacher)?;
+        let mix = Mix::new(spec.suite.mix)?;
+        let (asked, honest) = (Shared::default(), Shared::default());
+        Ok(Self { suite, mix, teacher, root, exam, sheet, report, probes, asked, honest })
+    }
+
+    /// The first `n` exchanges of a student in an arm. Whoever has a smaller budget holds the first of whoever has a
+    /// larger one.
+    pub fn exchanges(
+        &self,
+        spec: &LanguageSpec,
+        arm: &ArmSpec,
+        student: &StudentSpec,
+        n: usize,
+    ) -> Result<Vec<Exchange>> {
+        let written = arm.stack.iter().any(|layer| layer.hook() != Hook::Reply);
+        let behind: &[_] = if written { &arm.stack } else { &[] };
+        let key = label(&(&student.prompts, &student.sampling, behind))?;
+        let all = shared(&self.asked, key, || {
+            let seed = self.root.child("questions");
+            let most = spec.most() as usize;
+            let prompts = student.prompts.draw(&self.suite, &self.mix, most, seed)?;
+            let mut stack = TextStack::build(behind, self.root.child("defense"))?;
+            let answers = self.answers(spec, &mut stack, STUDENT, &prompts, 0, student.sampling)?;
+            let pairs = prompts.into_iter().zip(answers);
+            Ok(pairs.map(|(prompt, answer)| Exchange { prompt, answer }).collect())
+        })?;
+        let mine = all.iter().take(n).cloned();
+        if written {
+            return Ok(mine.collect());
+        }
+        let mut stack = TextStack::build(&arm.stack, self.root.child("defense"))?;
+        let each = mine.map(|Exchange { prompt, answer }| {
+            let asked = Asked { account: STUDENT, prompt: &prompt };
+            let answer = stack.reply(&asked, answer);
+            Exchange { prompt, answer }
+        });
+        Ok(each.collect())
+    }
+
+    /// Answers of the teacher behind a stack. The answer to prompt i is drawn from stream `first + i`.
+    pub fn answers(
+        &self,
+        spec: &LanguageSpec,
+        stack: &mut TextStack,
+        account: AccountId,
+        prompts: &[Vec<u8>],
+        first: u64,
+        sampling: Sampling,
+    ) -> Result<Vec<Completion>> {
+        let k = spec.api.top_logprobs;
+        let reveal = (k > 0).then_some(Reveal::Own { k });
+        let seed = self.root.child("answers");
+        let mut all = Vec::with_capacity(prompts.len());
+        for batch in prompts.chunks(BATCH) {
+            let from = first + all.len() as u64;
+            let streams: Vec<Seed> =
+                (from..).take(batch.len()).map(|i| seed.nth("answer", i)).collect();
+            let accounts = vec![account; batch.len()];
+            let batch = TextBatch {
+                accounts: &accounts,
+                prompts: batch,
+                streams: &streams,
+                sampling,
+                most: CONTEXT,
+                reveal,
+            };
+            all.extend(stack.answer(&self.teacher, &batch)?);
+        }
+        Ok(all)
+    }
+
+    /// What an honest user of an arm gets for the problems of the exam, asked for the most likely answer.
+    pub fn honest(&self, arm: &ArmSpec) -> Result<Honest> {
+        let found = shared(&self.honest, label(&arm.stack)?, || {
+            let mut stack = TextStack::build(&arm.stack, self.root.child("defense"))?;
+            let stream = self.root.child("honest");
+            let mut asked = 0;
+            let sheet = self.exam.answered(|problems| {
+                let most = most(problems);
+                let mut all = Vec::with_capacity(problems.len());
+                for problems in problems.chunks(BATCH) {
+                    let prompts: Vec<Vec<u8>> = problems.iter().map(|p| p.prompt.clone()).collect();
+                    let numbers = (asked..).take(prompts.len());
+                    let streams: Vec<Seed> = numbers.map(|i| stream.nth("answer", i)).collect();
+                    asked += prompts.len() as u64;
+                    let batch = TextBatch {
+                        accounts: &vec![HONEST; prompts.len()],
+                        prompts: &prompts,
+                        streams: &streams,
+                        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+                        most,
+                        reveal: None,
+                    };
+                    let answers = stack.answer(&self.teacher, &batch)?;
+                    all.extend(answers.iter().map(|answer| bytes(&answer.tokens)));
+                }
+                Ok(all)
+            })?;
+            let same = self.exam.agreement(&sheet, &self.sheet);
+            let (hits, of) = same.iter().fold((0, 0), |(h, n), (_, share, _)| {
+                (h + share.of - share.hits, n + share.of)
+            });
+            let undefended = self.report.scores.iter().map(|s| (s.capability, s.correct));
+            Ok(Honest {
+                defended: self.exam.mark(&sheet),
+                undefended: undefended.collect(),
+                changed: Share { hits, of },
+            })
+        })?;
+        Ok((*found).clone())
+    }
+}
+
+/// What lies under a key; the first who asks computes it, while others wait.
+fn shared<T>(
+    slots: &Shared<T>,
+    key: String,
+    compute: impl FnOnce() -> Result<T>,
+) -> Result<Arc<T>> {
+    let internal = |text: &str| Error::Internal(text.to_string());
+    let slot = {
+        let mut slots = slots.lock().map_err(|_| internal("a cell ended in a panic"))?;
+        Arc::clone(slots.entry(key).or_default())
+    };
+    let found = slot.get_or_init(|| compute().map(Arc::new).map_err(|e| e.to_string()));
+    found.as_ref().map(Arc::clone).map_err(|text| internal(text))
+}
+
+fn label(what: &impl Serialize) -> Result<String> {
+    serde_json::to_string(what).map_err(|e| Error::Internal(e.to_string()))
+}

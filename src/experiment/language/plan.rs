@@ -1,0 +1,140 @@
+//! From a spec to cells. A cell's id is the hash of all that can change its record.
+
+use serde_json::{Value, json};
+
+use super::record::VERSION;
+use super::spec::{LanguageSpec, StudentSpec, Teacher};
+use crate::error::{Error, Result};
+use crate::experiment::folder;
+use crate::experiment::plan::{BUILD_ID, Cell, short_hash};
+use crate::experiment::record::Role;
+
+/// One point of the sweep.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// Swept keys and values; empty without a sweep.
+    pub label: String,
+    /// The spec at this point, without a sweep.
+    pub spec: LanguageSpec,
+}
+
+/// All cells, references first.
+pub struct Plan {
+    /// Points of the sweep.
+    pub variants: Vec<Variant>,
+    /// What is to be computed, in order.
+    pub cells: Vec<Cell>,
+}
+
+impl Plan {
+    /// Plans these variants over what lies outside their specs: a hash of the teacher's file each.
+    pub fn of(variants: Vec<Variant>, outside: &[String]) -> Result<Self> {
+        let mut cells = Vec::new();
+        for (variant, (point, outside)) in variants.iter().zip(outside).enumerate() {
+            let spec = &point.spec;
+            let blank = Cell {
+                id: String::new(),
+                variant,
+                role: Role::Teacher,
+                arm: "none".into(),
+                student: String::new(),
+                budget: 0,
+                seed: 0,
+            };
+            let mut push = |cell: Cell| -> Result<()> {
+                let config = cell_config(spec, &cell)?;
+                let identity =
+                    json!([VERSION, BUILD_ID, outside, cell.role, cell.seed, config, point.label]);
+                cells.push(Cell { id: short_hash(&identity.to_string()), ..cell });
+                Ok(())
+            };
+            for seed in spec.seeds.values() {
+                push(Cell { seed, ..blank.clone() })?;
+            }
+            for student in kin(spec) {
+                for role in references(spec) {
+                    for seed in spec.seeds.values() {
+                        let student = student.name.clone();
+                        push(Cell { role, student, seed, ..blank.clone() })?;
+                    }
+                }
+            }
+            // Seeds last: with the first cells of each seed its ground is laid, one seed a thread.
+            for arm in spec.arms() {
+                for student in &spec.student {
+                    for &budget in &spec.budget.queries {
+                        for seed in spec.seeds.values() {
+                            let (arm, student) = (arm.name.clone(), student.name.clone());
+                            let role = Role::Student;
+                            push(Cell { role, arm, student, budget, seed, ..blank.clone() })?;
+                        }
+                    }
+                }
+            }
+        }
+        let mut ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            let found = "two cells that are equal in everything";
+            return Err(Error::config("sweep", found, "a sweep over keys that change a cell"));
+        }
+        Ok(Self { variants, cells })
+    }
+
+    /// Position and id of every cell, one JSON object a line.
+    pub fn manifest(&self) -> String {
+        folder::manifest(&self.cells)
+    }
+}
+
+/// The first student of each size.
+fn kin(spec: &LanguageSpec) -> Vec<&StudentSpec> {
+    let mut kin: Vec<&StudentSpec> = Vec::new();
+    for student in &spec.student {
+        if kin.iter().all(|other| other.model != student.model) {
+            kin.push(student);
+        }
+    }
+    kin
+}
+
+/// References that the spec asks for.
+fn references(spec: &LanguageSpec) -> Vec<Role> {
+    let wanted = [
+        (Role::Untrained, true),
+        (Role::Public, spec.reference.public > 0),
+        (Role::Insider, spec.reference.insider),
+    ];
+    wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(role, _)| role).collect()
+}
+
+/// The resolved config of one cell: what can change its record, and no path.
+pub fn cell_config(spec: &LanguageSpec, cell: &Cell) -> Result<Value> {
+    let internal = |e: serde_json::Error| Error::Internal(e.to_string());
+    let teacher = match &spec.teacher {
+        Teacher::File { .. } => json!({ "kind": "file" }),
+        other => serde_json::to_value(other).map_err(internal)?,
+    };
+    let mut config = json!({ "teacher": teacher, "suite": spec.suite, "seed": cell.seed });
+    if cell.role == Role::Teacher {
+        return Ok(config);
+    }
+    let student = spec.student(&cell.student)?;
+    let mut add = |key: &str, value: Value| config[key] = value;
+    match cell.role {
+        Role::Student => {
+            add("student", serde_json::to_value(student).map_err(internal)?);
+            add("defense", serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?);
+            add("budget", json!({ "queries": cell.budget }));
+            add("api", serde_json::to_value(&spec.api).map_err(internal)?);
+        }
+        _ => add("student", json!({ "model": student.model })),
+    }
+    if cell.role != Role::Untrained {
+        add("training", serde_json::to_value(&spec.training).map_err(internal)?);
+    }
+    if cell.role == Role::Public {
+        add("reference", json!({ "public": spec.reference.public }));
+    }
+    Ok(config)
+}
