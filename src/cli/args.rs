@@ -52,6 +52,9 @@ pub enum Command {
         /// Of scenarios of campaigns
         #[arg(long)]
         campaign: bool,
+        /// Of language experiments
+        #[arg(long, conflicts_with = "campaign")]
+        language: bool,
     },
     /// Print a completion script
     Completions { shell: clap_complete::Shell },

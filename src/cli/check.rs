@@ -8,6 +8,7 @@ use retort::experiment::spec::{Spec, TeacherKind};
 use super::args::{Check, Common, Format, Plan as PlanArgs};
 use super::campaign;
 use super::estimate::{self, Work};
+use super::language;
 use super::load::{self, Loaded};
 use super::put;
 use super::run::job_count;
@@ -17,6 +18,9 @@ pub fn check(args: &Check, common: &Common) -> Result<u8> {
     let source = load::source(&args.config)?;
     if campaign::is(&source) {
         return campaign::check(args, source);
+    }
+    if language::is(&source) {
+        return language::check(args, source);
     }
     let loaded = load::from_source(source, common)?;
     for warning in &loaded.warnings {
@@ -59,6 +63,9 @@ pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
     let source = load::source(&args.config)?;
     if campaign::is(&source) {
         return campaign::plan(args, source);
+    }
+    if language::is(&source) {
+        return language::plan(args, source);
     }
     let loaded = load::from_source(source, common)?;
     let plan = &loaded.plan;

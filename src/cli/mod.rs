@@ -5,6 +5,7 @@ mod campaign;
 mod check;
 mod data;
 mod estimate;
+mod language;
 mod list;
 mod load;
 mod progress;
@@ -55,12 +56,12 @@ fn dispatch(cli: &Cli) -> Result<u8> {
         Command::Score(a) => score::score(a, &cli.common),
         Command::List(a) => list::list(a),
         Command::Data(a) => data::data(a, &cli.common),
-        Command::Schema { campaign } => {
-            use retort::experiment::{config::schema, spec::Spec};
-            put(&if *campaign {
-                schema::<retort::campaign::spec::Scenario>()
-            } else {
-                schema::<Spec>()
+        Command::Schema { campaign, language } => {
+            use retort::experiment::{config::schema, language::spec::LanguageSpec, spec::Spec};
+            put(&match (campaign, language) {
+                (true, _) => schema::<retort::campaign::spec::Scenario>(),
+                (_, true) => schema::<LanguageSpec>(),
+                _ => schema::<Spec>(),
             });
             Ok(0)
         }

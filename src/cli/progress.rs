@@ -113,7 +113,8 @@ impl Watch for Progress {
     }
 }
 
-fn describe(cell: &Cell) -> String {
+/// What a cell is, in a few words.
+pub fn describe(cell: &Cell) -> String {
     match cell.role {
         Role::Teacher => format!("teacher, seed {}", cell.seed),
         Role::Student => {

@@ -7,14 +7,17 @@ use retort::experiment::provenance;
 use retort::{Result, report};
 
 use super::args::{Common, Report, Status};
-use super::{campaign, load, put};
+use super::{campaign, language, load, put};
 
 /// Builds the report of one or more runs and prints its table.
 pub fn report(args: &Report, common: &Common) -> Result<u8> {
-    if let Ok(source) = load::source_of_run(&args.runs[0])
-        && campaign::is(&source)
-    {
-        return campaign::report(args, source, common);
+    if let Ok(source) = load::source_of_run(&args.runs[0]) {
+        if campaign::is(&source) {
+            return campaign::report(args, source, common);
+        }
+        if language::is(&source) {
+            return language::report(args, common);
+        }
     }
     let mut records: Vec<retort::experiment::record::Record> = Vec::new();
     for run in &args.runs {

@@ -11,7 +11,7 @@ use retort::{Error, Result};
 
 use super::args::{Common, Run, Verify};
 use super::progress::Progress;
-use super::{campaign, load};
+use super::{campaign, language, load};
 use super::{put, signal};
 use retort::experiment::sweep::Watch as _;
 
@@ -20,6 +20,9 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
     let source = load::source(&args.config)?;
     if campaign::is(&source) {
         return campaign::run(args, source, common);
+    }
+    if language::is(&source) {
+        return language::run(args, source, common);
     }
     let mut loaded = load::from_source(source, common)?;
     let progress = Progress::new(common.quiet);
@@ -68,6 +71,9 @@ pub fn verify(args: &Verify, common: &Common) -> Result<u8> {
     let source = load::source_of_run(&args.run)?;
     if campaign::is(&source) {
         return campaign::verify(args, source);
+    }
+    if language::is(&source) {
+        return language::verify(args, source);
     }
     let loaded = load::from_source(source, common)?;
     if !comparable(&args.run, &loaded.plan.manifest())? {

@@ -11,7 +11,9 @@ use crate::experiment::record::Record;
 pub struct Pages {
     /// File name to content: `records.csv`, `records.parquet`, `report.html`, `figures/*.svg`.
     pub files: BTreeMap<String, Vec<u8>>,
-    summary: Summary,
+    pub(super) summary: Summary,
+    /// The table for people, where it is not the summary's own.
+    pub(super) markdown: Option<String>,
 }
 
 /// Builds every file from records. `command` is shown as the way to make them again.
@@ -28,12 +30,15 @@ pub fn build(all: &[Record], name: &str, command: &str) -> Result<Pages> {
     );
     files.insert("records.parquet".into(), parquet::records_parquet(all)?);
     files.insert("records.csv".into(), records::records_csv(all)?.into_bytes());
-    Ok(Pages { files, summary })
+    Ok(Pages { files, summary, markdown: None })
 }
 
 impl Pages {
     /// The table for stdout.
     pub fn table(&self, format: Format) -> String {
-        table::render(&self.summary, format)
+        match (&self.markdown, format) {
+            (Some(markdown), Format::Md) => markdown.clone(),
+            _ => table::render(&self.summary, format),
+        }
     }
 }

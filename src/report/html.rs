@@ -74,7 +74,7 @@ fn recovered(body: &mut String, slice: &Slice<'_>) {
     table.end(body);
 }
 
-fn arms(body: &mut String, slice: &Slice<'_>) {
+pub(super) fn arms(body: &mut String, slice: &Slice<'_>) {
     let title = "What each arm takes, and what it costs honest users, %";
     let costs = Costs::of(slice);
     let mut table = Table::start(&titled(slice, title));
@@ -109,7 +109,7 @@ fn arms(body: &mut String, slice: &Slice<'_>) {
     }
 }
 
-fn references(body: &mut String, slice: &Slice<'_>) {
+pub(super) fn references(body: &mut String, slice: &Slice<'_>) {
     if slice.references.is_empty() {
         return;
     }
@@ -131,7 +131,7 @@ fn detail(body: &mut String, slice: &Slice<'_>, given: &details::Table) {
     page::text(body, &titled(slice, &capital(&given.title)), given);
 }
 
-fn rows(body: &mut String, summary: &Summary) {
+pub(super) fn rows(body: &mut String, summary: &Summary) {
     page::tools(body, "arm, student or budget");
     let swept = summary.slices.iter().any(|s| !s.is_empty());
     let timed = summary.rows.iter().any(|r| r.days.mean.is_some_and(|d| d > 0.0));

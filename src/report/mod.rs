@@ -10,6 +10,7 @@ mod figure;
 mod gather;
 mod headline;
 mod html;
+pub mod language;
 mod markdown;
 mod notes;
 mod page;

@@ -115,7 +115,7 @@ fn recovered(out: &mut String, slice: &Slice<'_>) {
     out.push_str("`*` the strongest student of a row: its worst case.\n\n");
 }
 
-fn arms(out: &mut String, slice: &Slice<'_>) {
+pub(super) fn arms(out: &mut String, slice: &Slice<'_>) {
     let _ = writeln!(out, "### what each arm takes, and what it costs honest users, %\n");
     let Costs { refused, waited } = Costs::of(slice);
     let mut heads = vec!["arm", "n", "strongest", "drop", "p", "honest acc.", "L1 mean / max"];

@@ -26,7 +26,15 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             ][..],
         ),
         ("serve", &["gateway", "oracle", "ledger"][..]),
-        ("report", &["experiment::record", "experiment::campaign::record", "metric"][..]),
+        (
+            "report",
+            &[
+                "experiment::record",
+                "experiment::campaign::record",
+                "experiment::language::record",
+                "metric",
+            ][..],
+        ),
     ])
 }
 

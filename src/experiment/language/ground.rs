@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
-use super::exam::{Exam, Report, Sheet, Share, most};
+use super::exam::{Exam, Report, Share, Sheet, most};
 use super::probes::Probes;
 use super::record::Honest;
 use super::spec::{ArmSpec, LanguageSpec, StudentSpec, Teacher};
@@ -80,11 +80,14 @@ impl Ground {
     ) -> Result<Vec<Exchange>> {
         let written = arm.stack.iter().any(|layer| layer.hook() != Hook::Reply);
         let behind: &[_] = if written { &arm.stack } else { &[] };
-        let key = label(&(&student.prompts, &student.sampling, behind))?;
+        let key = label(&(&student.prompts, &student.sampling, student.votes, behind))?;
         let all = shared(&self.asked, key, || {
             let seed = self.root.child("questions");
             let most = spec.most() as usize;
-            let prompts = student.prompts.draw(&self.suite, &self.mix, most, seed)?;
+            let asked = most.div_ceil(student.votes);
+            let prompts = student.prompts.draw(&self.suite, &self.mix, asked, seed)?;
+            let again = |prompt| std::iter::repeat_n(prompt, student.votes);
+            let prompts: Vec<Vec<u8>> = prompts.into_iter().flat_map(again).take(most).collect();
             let mut stack = TextStack::build(behind, self.root.child("defense"))?;
             let answers = self.answers(spec, &mut stack, STUDENT, &prompts, 0, student.sampling)?;
             let pairs = prompts.into_iter().zip(answers);
@@ -163,9 +166,9 @@ impl Ground {
                 Ok(all)
             })?;
             let same = self.exam.agreement(&sheet, &self.sheet);
-            let (hits, of) = same.iter().fold((0, 0), |(h, n), (_, share, _)| {
-                (h + share.of - share.hits, n + share.of)
-            });
+            let (hits, of) = same
+                .iter()
+                .fold((0, 0), |(h, n), (_, share, _)| (h + share.of - share.hits, n + share.of));
             let undefended = self.report.scores.iter().map(|s| (s.capability, s.correct));
             Ok(Honest {
                 defended: self.exam.mark(&sheet),

@@ -5,6 +5,7 @@
 
 pub mod exam;
 mod ground;
+mod inversion;
 pub mod lesson;
 pub mod objective;
 pub mod plan;
@@ -15,6 +16,7 @@ mod run;
 pub mod spec;
 pub mod student;
 pub mod teacher;
+mod votes;
 
 pub use run::Languages;
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::ground::Ground;
+use super::inversion::{Pair, rebuilt};
 use super::plan::{Plan, cell_config};
 use super::record::{LanguageRecord, Likeness, Role, Spent, Stop, VERSION};
 use super::spec::{LanguageSpec, StudentSpec};
 use super::student::{self, Exchange};
-use super::lesson;
-use crate::data::suite::Capability;
+use super::votes::kept;
+use super::{exam, lesson};
+use crate::data::suite::{Capability, Mix};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
 use crate::experiment::config;
@@ -18,6 +20,7 @@ use crate::experiment::plan::Cell;
 use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
 use crate::model::Cache;
 use crate::model::language::Language;
+use crate::seed::Seed;
 
 /// A plan and the grounds of its seeds, laid on first use.
 pub struct Languages<'a> {
@@ -82,7 +85,8 @@ impl<'a> Languages<'a> {
         };
         let asks = cell.role == Role::Student;
         let arm = spec.arm(&cell.arm)?;
-        let known = (cell.role != Role::Teacher).then(|| spec.student(&cell.student)).transpose()?;
+        let known =
+            (cell.role != Role::Teacher).then(|| spec.student(&cell.student)).transpose()?;
         let kin = known.map(|student| student.model.label()).unwrap_or_default();
         Ok(LanguageRecord {
             version: VERSION,
@@ -116,23 +120,43 @@ fn asking(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<(Language
     let spent = charged(spec, &held);
     // A student of one seed starts from the same weights under every arm and budget.
     let seed = ground.root.child("student");
-    let model = learnt(spec, student, &held, seed)?;
+    let held = kept(held, student.votes);
+    let model = learnt(spec, student, ground, &held, seed)?;
     Ok((model, spent))
 }
 
 fn learnt(
     spec: &LanguageSpec,
     student: &StudentSpec,
+    ground: &Ground,
     held: &[Exchange],
-    seed: crate::seed::Seed,
+    seed: Seed,
 ) -> Result<Language> {
     // An answer of which nothing is shown teaches nothing.
     let shown = held.iter().filter(|exchange| !exchange.answer.tokens.is_empty());
-    let pairs: Vec<_> = shown.map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
+    let mut pairs: Vec<Pair> =
+        shown.map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
+    if student.knows.worked > 0 {
+        let worked = worked(ground, student.knows.worked)?;
+        if student.knows.invert {
+            let seed = seed.child("inverter");
+            pairs = rebuilt(student.model, &spec.training, &worked, pairs, seed)?;
+        }
+        pairs.extend(worked);
+    }
     if pairs.is_empty() {
         return student::fresh(student.model, seed);
     }
     student::learn(student.model, &spec.training, &pairs, seed)
+}
+
+/// Public problems with true scratchpads.
+fn worked(ground: &Ground, n: usize) -> Result<Vec<Pair>> {
+    let mix = Mix::new(
+        Capability::ALL.map(|c| u32::from(matches!(c, Capability::Reasoning | Capability::Run))),
+    )?;
+    let problems = lesson::problems(&ground.suite, &mix, n, ground.root.child("worked"));
+    Ok(problems.iter().map(|p| (p.prompt.clone(), p.completion())).collect())
 }
 
 fn charged(spec: &LanguageSpec, held: &[Exchange]) -> Spent {
@@ -166,19 +190,16 @@ fn reference(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<Langua
 }
 
 /// What a model can do, and how like the teacher it is.
-fn judged(
-    model: &Language,
-    ground: &Ground,
-) -> Result<(super::exam::Report, Vec<Likeness>)> {
-    let exam = &ground.exam;
+fn judged(model: &Language, ground: &Ground) -> Result<(exam::Report, Vec<Likeness>)> {
+    let Ground { exam, probes, .. } = ground;
     let sheet = exam.sit(model, 1)?;
-    let report =
-        super::exam::Report { bits_per_byte: Some(exam.bits(model)?), ..exam.mark(&sheet) };
+    let bits_per_byte = Some(exam.bits(model)?);
+    let report = exam::Report { bits_per_byte, ..exam.mark(&sheet) };
     let agreement = exam.agreement(&sheet, &ground.sheet);
     let shares = |capability: Capability| {
         agreement.iter().find(|(c, _, _)| *c == capability).map(|(_, all, errors)| (*all, *errors))
     };
-    let kl = ground.probes.kl(model)?.into_iter();
+    let kl = probes.kl(model)?.into_iter();
     let likeness = kl.map(|(capability, kl)| {
         let (agreement, on_errors) = shares(capability).unzip();
         Likeness { capability, agreement, on_errors, kl }

@@ -184,6 +184,26 @@ pub struct StudentSpec {
     /// How it has the teacher choose its words.
     #[serde(default)]
     pub sampling: Sampling,
+    /// How often it asks each prompt; of several answers one that most agree with is kept.
+    #[serde(default = "once")]
+    pub votes: usize,
+    /// What it holds beside the answers.
+    #[serde(default)]
+    pub knows: Knowledge,
+}
+
+const fn once() -> usize {
+    1
+}
+
+/// What a student holds beside the answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Knowledge {
+    /// Public problems of reasoning and running programs, with their true scratchpads. It learns from them too.
+    pub worked: usize,
+    /// Whether it has a model of them rebuild the scratchpads that an API hides (arXiv:2603.07267).
+    pub invert: bool,
 }
 
 /// Size of a decoder over bytes.
@@ -316,6 +336,17 @@ impl LanguageSpec {
             student.sampling.check().map_err(|e| e.under(&key))?;
             student.prompts.check().map_err(|e| e.under(&key))?;
             student.objective.check(&self.api).map_err(|e| e.under(&key))?;
+            if !(1..=99).contains(&student.votes) {
+                let (key, found) = (format!("{key}.votes"), student.votes.to_string());
+                return Err(Error::config(key, found, "1 to 99"));
+            }
+            let Knowledge { worked, invert } = student.knows;
+            if worked as u64 > MOST_EXCHANGES || (invert && worked == 0) {
+                let key = format!("{key}.knows.worked");
+                let least = if invert { "1 or more, to learn inversion from," } else { "0" };
+                let expected = format!("{least} up to {MOST_EXCHANGES}");
+                return Err(Error::config(key, worked.to_string(), expected));
+            }
         }
         match first_repeat(self.student.iter().map(|student| &student.name)) {
             Some(name) => {

@@ -4,11 +4,17 @@
 //! width with GELU or SiLU, rotary or learnt positions, and an output layer of its own. Trained by the loop that trains
 //! classifiers; answers come one token at a time, with the keys and values of the past kept.
 
+mod complete;
 mod decode;
+mod reader;
 mod sample;
 mod save;
+mod steer;
 
+pub use complete::{Ask, Reveal};
+pub use reader::Reader;
 pub use sample::Sampling;
+pub use steer::{Steer, Text};
 
 use std::sync::Arc;
 

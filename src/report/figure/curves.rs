@@ -7,7 +7,7 @@ use super::super::summary::{Arm, Estimate, Row, Slice};
 use super::axis::{Axis, Point, curve, ends, span};
 use super::legend::{self, Legend};
 use super::panels::{self, Panel, references};
-use super::{Drawn, failed, labels, width};
+use super::{Drawn, failed, labels, short, width};
 use crate::experiment::record::Role;
 
 /// `recovered` against budget, a panel per arm, a line with its 95 % band per student.
@@ -108,15 +108,6 @@ fn axis(slice: &Slice<'_>) -> Axis {
 
 fn log(budget: u64) -> f64 {
     libm::log(budget.max(1) as f64)
-}
-
-/// `400`, `16k`, `1.6M`.
-fn short(n: u64) -> String {
-    match n {
-        n if n >= 1_000_000 => format!("{}M", n as f64 / 1e6),
-        n if n >= 10_000 => format!("{}k", n as f64 / 1e3),
-        n => n.to_string(),
-    }
 }
 
 /// References on the scale of `recovered`.

@@ -97,6 +97,15 @@ pub(super) fn failed<E: std::fmt::Display>(e: E) -> Error {
     Error::Internal(format!("drawing: {e}"))
 }
 
+/// `400`, `16k`, `1.6M`.
+pub(super) fn short(n: u64) -> String {
+    match n {
+        n if n >= 1_000_000 => format!("{}M", n as f64 / 1e6),
+        n if n >= 10_000 => format!("{}k", n as f64 / 1e3),
+        n => n.to_string(),
+    }
+}
+
 /// Pixels that a text needs at most, at this font size: no font is there to ask, and SVG text is a
 /// fifth smaller than its nominal size.
 pub(super) fn width(text: &str, size: i32) -> i32 {

@@ -1,0 +1,213 @@
+//! Language experiments on the command line: the same commands over their configs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use retort::experiment::config::{self, Source};
+use retort::experiment::folder::{self, RunFolder, record_bytes};
+use retort::experiment::language::Languages;
+use retort::experiment::language::plan::{Plan, Variant};
+use retort::experiment::language::record::LanguageRecord;
+use retort::experiment::language::spec::{LanguageSpec, Teacher};
+use retort::experiment::plan::Cell;
+use retort::experiment::record::Role;
+use retort::experiment::sweep::{Jobs, Watch as _};
+use retort::model::Cache;
+use retort::{Error, Result, report};
+
+use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
+use super::progress::{Progress, describe};
+use super::run::{comparable, job_count, run_dir, shown_command};
+use super::{load, put, signal};
+
+/// Whether a config is a language experiment.
+pub fn is(source: &Source) -> bool {
+    source.has("kind")
+}
+
+/// A checked experiment with its cells.
+struct Loaded {
+    base: LanguageSpec,
+    plan: Plan,
+}
+
+fn load(source: &Source) -> Result<Loaded> {
+    let base: LanguageSpec = source.parse()?;
+    let (mut variants, mut outside) = (Vec::new(), Vec::new());
+    for (label, at) in load::points(source)? {
+        let mut spec: LanguageSpec = at.parse()?;
+        spec.sweep.clear();
+        spec.validate().map_err(|e| at.locate(e))?;
+        outside.push(identity(&spec).map_err(|e| at.locate(e))?);
+        variants.push(Variant { label, spec });
+    }
+    let plan = Plan::of(variants, &outside).map_err(|e| source.locate(e))?;
+    Ok(Loaded { base, plan })
+}
+
+/// Hash of the teacher's file, where a spec points at one: another file under the same name is another cell.
+fn identity(spec: &LanguageSpec) -> Result<String> {
+    let Teacher::File { path } = &spec.teacher else { return Ok(String::new()) };
+    let bytes = std::fs::read(path).map_err(|e| {
+        Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
+    })?;
+    Ok(blake3::hash(&bytes).to_hex().to_string())
+}
+
+fn cache(progress: Option<&Progress>) -> Cache {
+    let (cache, warning) =
+        Cache::open(Cache::usual_dir(), std::env::temp_dir().join("retort-cache"));
+    if let (Some(progress), Some(warning)) = (progress, warning) {
+        progress.note(&format!("warning: {warning}"));
+    }
+    cache
+}
+
+/// Runs or resumes an experiment, writes its report, prints its tables.
+pub fn run(args: &Run, source: Source, common: &Common) -> Result<u8> {
+    let Loaded { base, plan } = load(&source)?;
+    let progress = Progress::new(common.quiet);
+    let cache = cache(Some(&progress));
+    let dir = run_dir(args, &base.name, &plan.manifest());
+    let folder = RunFolder::open(&dir, &config::resolved(&base), &plan.manifest())?;
+    progress.note(&format!("run folder {}", dir.display()));
+    let stop = signal::stop_flag()?;
+    let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
+    let there = plan.cells.iter().filter(|c| folder.read::<LanguageRecord>(&c.id).is_some());
+    progress.begin(plan.cells.len(), there.count());
+    let finished = Languages::new(&plan, &cache).run_all(&folder, &jobs, |ended| {
+        let what = describe(&plan.cells[ended.cell]);
+        progress.ended(ended.done, &what, ended.result.err(), "");
+    });
+    progress.end();
+    let finished = finished?;
+    progress.note(&format!(
+        "{} cells computed, {} skipped, {} failed",
+        finished.computed,
+        finished.skipped,
+        finished.failed.len()
+    ));
+    let pages = report::language::build(&finished.records, &base.name, &shown_command(args))?;
+    for (name, bytes) in &pages.files {
+        folder.put(name, bytes)?;
+    }
+    put(&pages.table(args.format.into()));
+    progress.note(&format!("report {}", dir.join("report.html").display()));
+    for (i, text) in &finished.failed {
+        let cell = &plan.cells[*i];
+        eprintln!("failed: {} {}: {text}", cell.id, describe(cell));
+    }
+    Ok(if finished.failed.is_empty() { 0 } else { 3 })
+}
+
+/// Recomputes cells of a run and compares their bytes.
+pub fn verify(args: &Verify, source: Source) -> Result<u8> {
+    let Loaded { plan, .. } = load(&source)?;
+    if !comparable(&args.run, &plan.manifest())? {
+        return Ok(5);
+    }
+    let cache = cache(None);
+    let languages = Languages::new(&plan, &cache);
+    let n = plan.cells.len();
+    let asked = args.cells.clamp(1, n.max(1));
+    let mut different = 0;
+    for cell in (0..asked).map(|i| &plan.cells[i * n / asked]) {
+        let state = compared(&args.run, cell, &languages)?;
+        different += usize::from(state != "equal");
+        put(&format!("{} {state}", cell.id));
+    }
+    put(&format!("{} of {asked} cells equal", asked - different));
+    Ok(if different == 0 { 0 } else { 5 })
+}
+
+fn compared(run: &Path, cell: &Cell, languages: &Languages<'_>) -> Result<&'static str> {
+    let path = run.join("cells").join(&cell.id).join("record.json");
+    let Ok(stored) = std::fs::read(&path) else { return Ok("missing") };
+    let again = languages.compute(cell, job_count(0))?;
+    Ok(if record_bytes(&again)? == stored { "equal" } else { "DIFFERENT" })
+}
+
+/// Builds the report of runs.
+pub fn report(args: &Report, common: &Common) -> Result<u8> {
+    let mut records: Vec<LanguageRecord> = Vec::new();
+    for run in &args.runs {
+        records.extend(folder::read_records(run)?);
+    }
+    let name = records.first().map(|r| r.name.clone()).unwrap_or_default();
+    let runs: Vec<String> = args.runs.iter().map(|r| r.display().to_string()).collect();
+    let command = format!("retort report {}", runs.join(" "));
+    let pages = report::language::build(&records, &name, &command)?;
+    super::report::write(args, common, &pages.files)?;
+    put(&pages.table(args.format.into()));
+    Ok(0)
+}
+
+/// Checks a config; prints the resolved one on request.
+pub fn check(args: &Check, source: Source) -> Result<u8> {
+    let Loaded { base, plan } = load(&source)?;
+    if args.resolved {
+        put(&config::resolved(&base));
+        return Ok(0);
+    }
+    let variants = plan.variants.len();
+    put(&format!("{}: {} cells, {variants} variant(s)", base.name, plan.cells.len()));
+    for arm in base.arms() {
+        put(&format!("  arm {}", arm.name));
+        for layer in &arm.stack {
+            let hook = format!("{:?}", layer.hook()).to_lowercase();
+            let changes = layer.changes();
+            put(&format!(
+                "    {hook} layer {}: changes tokens {}, results {}, log-probabilities {}; stateful {}",
+                layer.label(),
+                changes.tokens,
+                changes.results,
+                changes.logprobs,
+                changes.stateful
+            ));
+        }
+    }
+    for student in &base.student {
+        put(&format!("  student {}", student.name));
+    }
+    Ok(0)
+}
+
+/// Lists cells.
+pub fn plan(args: &PlanArgs, source: Source) -> Result<u8> {
+    let Loaded { plan, .. } = load(&source)?;
+    match args.format {
+        Format::Json => put(&plan.manifest()),
+        Format::Csv => {
+            put("index,cell,variant,role,arm,student,budget,seed");
+            for (i, c) in plan.cells.iter().enumerate() {
+                let role = c.role.name();
+                put(&format!(
+                    "{i},{},{},{role},{},{},{},{}",
+                    c.id, c.variant, c.arm, c.student, c.budget, c.seed
+                ));
+            }
+        }
+        Format::Md => put(&summary(&plan)),
+    }
+    Ok(0)
+}
+
+fn summary(plan: &Plan) -> String {
+    use std::fmt::Write as _;
+    let mut roles: BTreeMap<Role, (usize, u64, usize)> = BTreeMap::new();
+    for cell in &plan.cells {
+        let training = &plan.variants[cell.variant].spec.training;
+        let steps = match cell.role {
+            Role::Teacher | Role::Untrained => 0,
+            _ => training.steps,
+        };
+        let (cells, queries, all) = roles.entry(cell.role).or_default();
+        (*cells, *queries, *all) = (*cells + 1, *queries + cell.budget, *all + steps);
+    }
+    let mut text =
+        String::from("| role | cells | queries | training steps |\n|---|---:|---:|---:|\n");
+    for (role, (cells, queries, steps)) in roles {
+        let _ = writeln!(text, "| {} | {cells} | {queries} | {steps} |", role.name());
+    }
+    text
+}
