@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 pub use grade::{Given, Grade, floor, grade};
+pub use guardrail::is_refusal;
 pub use mix::Mix;
 pub use problem::{Kind, Problem, Split};
 pub use ranges::Ranges;

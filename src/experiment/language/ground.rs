@@ -23,7 +23,7 @@ use crate::seed::Seed;
 /// Prompts that the teacher answers together.
 const BATCH: usize = 64;
 /// Who distils, and who does not.
-const STUDENT: AccountId = AccountId(0);
+pub const STUDENT: AccountId = AccountId(0);
 const HONEST: AccountId = AccountId(1);
 
 /// What several cells use; the first computes it.
@@ -89,7 +89,9 @@ impl Ground {
             let again = |prompt| std::iter::repeat_n(prompt, student.votes);
             let prompts: Vec<Vec<u8>> = prompts.into_iter().flat_map(again).take(most).collect();
             let mut stack = TextStack::build(behind, self.root.child("defense"))?;
-            let answers = self.answers(spec, &mut stack, STUDENT, &prompts, 0, student.sampling)?;
+            let numbers: Vec<u64> = (0..prompts.len() as u64).collect();
+            let answers =
+                self.answers(spec, &mut stack, STUDENT, &prompts, &numbers, student.sampling)?;
             let pairs = prompts.into_iter().zip(answers);
             Ok(pairs.map(|(prompt, answer)| Exchange { prompt, answer }).collect())
         })?;
@@ -106,24 +108,22 @@ impl Ground {
         Ok(each.collect())
     }
 
-    /// Answers of the teacher behind a stack. The answer to prompt i is drawn from stream `first + i`.
+    /// Answers of the teacher behind a stack, each drawn from the stream of its number.
     pub fn answers(
         &self,
         spec: &LanguageSpec,
         stack: &mut TextStack,
         account: AccountId,
         prompts: &[Vec<u8>],
-        first: u64,
+        numbers: &[u64],
         sampling: Sampling,
     ) -> Result<Vec<Completion>> {
         let k = spec.api.top_logprobs;
         let reveal = (k > 0).then_some(Reveal::Own { k });
         let seed = self.root.child("answers");
         let mut all = Vec::with_capacity(prompts.len());
-        for batch in prompts.chunks(BATCH) {
-            let from = first + all.len() as u64;
-            let streams: Vec<Seed> =
-                (from..).take(batch.len()).map(|i| seed.nth("answer", i)).collect();
+        for (batch, numbers) in prompts.chunks(BATCH).zip(numbers.chunks(BATCH)) {
+            let streams: Vec<Seed> = numbers.iter().map(|&i| seed.nth("answer", i)).collect();
             let accounts = vec![account; batch.len()];
             let batch = TextBatch {
                 accounts: &accounts,

@@ -12,6 +12,7 @@ pub mod plan;
 mod probes;
 pub mod prompts;
 pub mod record;
+mod rounds;
 mod run;
 pub mod spec;
 pub mod student;

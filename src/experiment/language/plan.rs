@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::record::VERSION;
 use super::spec::{LanguageSpec, StudentSpec, Teacher};
+use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
 use crate::experiment::folder;
 use crate::experiment::plan::{BUILD_ID, Cell, short_hash};
@@ -106,6 +107,23 @@ fn references(spec: &LanguageSpec) -> Vec<Role> {
         (Role::Insider, spec.reference.insider),
     ];
     wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(role, _)| role).collect()
+}
+
+/// True if this student is the counter of every layer of the stack: the one that knows its code and parameters,
+/// except the key. Layers without a known counter have none.
+pub fn is_counter(student: &StudentSpec, stack: &[TextDefenseSpec]) -> bool {
+    let counters = |layer: &TextDefenseSpec| match layer {
+        // What an API does not tell of distributions cannot hurt whoever does without.
+        TextDefenseSpec::HideLogprobs(_)
+        | TextDefenseSpec::RoundLogprobs(_)
+        | TextDefenseSpec::TopKLogprobs(_) => student.objective.text_only(),
+        TextDefenseSpec::HideScratchpad(_) | TextDefenseSpec::SummariseScratchpad(_) => {
+            student.knows.invert
+        }
+        TextDefenseSpec::TemperatureFloor(_) => student.votes > 1,
+        _ => false,
+    };
+    !stack.is_empty() && stack.iter().all(counters)
 }
 
 /// The resolved config of one cell: what can change its record, and no path.

@@ -5,12 +5,13 @@ use std::sync::OnceLock;
 
 use super::ground::Ground;
 use super::inversion::{Pair, rebuilt};
-use super::plan::{Plan, cell_config};
+use super::plan::{Plan, cell_config, is_counter};
+use super::prompts::Prompts;
 use super::record::{LanguageRecord, Likeness, Role, Spent, Stop, VERSION};
 use super::spec::{LanguageSpec, StudentSpec};
 use super::student::{self, Exchange};
 use super::votes::kept;
-use super::{exam, lesson};
+use super::{exam, lesson, rounds};
 use crate::data::suite::{Capability, Mix};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
@@ -100,7 +101,7 @@ impl<'a> Languages<'a> {
             budget: cell.budget,
             seed: cell.seed,
             text_only: asks && known.is_some_and(|student| student.objective.text_only()),
-            counter: false,
+            counter: asks && known.is_some_and(|s| is_counter(s, &arm.stack)),
             stack: arm.stack.iter().map(TextDefenseSpec::label).collect(),
             config: config::leaves(&cell_config(spec, cell)?),
             stop: if asks { Stop::BudgetSpent } else { Stop::NotAsked },
@@ -116,7 +117,13 @@ impl<'a> Languages<'a> {
 fn asking(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<(Language, Spent)> {
     let student = spec.student(&cell.student)?;
     let arm = spec.arm(&cell.arm)?;
-    let held = ground.exchanges(spec, &arm, student, cell.budget as usize)?;
+    let budget = cell.budget as usize;
+    let held = match student.prompts {
+        Prompts::Uncertainty { rounds, candidates } => {
+            rounds::exchanges(spec, ground, &arm, student, budget, (rounds, candidates))?
+        }
+        _ => ground.exchanges(spec, &arm, student, budget)?,
+    };
     let spent = charged(spec, &held);
     // A student of one seed starts from the same weights under every arm and budget.
     let seed = ground.root.child("student");
@@ -125,7 +132,8 @@ fn asking(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<(Language
     Ok((model, spent))
 }
 
-fn learnt(
+/// A student of what it holds.
+pub fn learnt(
     spec: &LanguageSpec,
     student: &StudentSpec,
     ground: &Ground,
@@ -134,6 +142,7 @@ fn learnt(
 ) -> Result<Language> {
     // An answer of which nothing is shown teaches nothing.
     let shown = held.iter().filter(|exchange| !exchange.answer.tokens.is_empty());
+    let shown = shown.filter(|exchange| !(student.benign_only && exchange.refused()));
     let mut pairs: Vec<Pair> =
         shown.map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
     if student.knows.worked > 0 {

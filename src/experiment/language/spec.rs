@@ -187,6 +187,9 @@ pub struct StudentSpec {
     /// How often it asks each prompt; of several answers one that most agree with is kept.
     #[serde(default = "once")]
     pub votes: usize,
+    /// Whether it throws away refusals: what it learns from is then benign only.
+    #[serde(default)]
+    pub benign_only: bool,
     /// What it holds beside the answers.
     #[serde(default)]
     pub knows: Knowledge,

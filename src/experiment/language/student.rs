@@ -2,6 +2,7 @@
 
 use super::spec::{Size, Training};
 use super::{CONTEXT, decoder, lesson};
+use crate::data::suite::is_refusal;
 use crate::error::Result;
 use crate::model::language::Language;
 use crate::model::{Decay, Device, Optimizer, Recipe, Schedule};
@@ -19,6 +20,11 @@ impl Exchange {
     /// The answer's tokens as bytes, [`END`](crate::data::suite::END) among them if the teacher wrote it.
     pub fn text(&self) -> Vec<u8> {
         super::bytes(&self.answer.tokens)
+    }
+
+    /// Whether the answer is a refusal, as whoever reads it can tell.
+    pub fn refused(&self) -> bool {
+        is_refusal(&self.text())
     }
 }
 
