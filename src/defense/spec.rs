@@ -61,6 +61,15 @@ pub struct DefenseCard {
 /// Changes one clean row into a defended one.
 pub type RowMap = Box<dyn Fn(&[f64], &mut [f64]) + Send + Sync>;
 
+/// A layer's kind with its settings, as it is written: `round(digits=1)`.
+pub(super) fn label(kind: &str, spec: &impl Serialize) -> String {
+    let value = serde_json::to_value(spec).unwrap_or_default();
+    let settings = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "kind");
+    let settings: Vec<String> =
+        settings.map(|(key, v)| format!("{key}={}", v.to_string().trim_matches('"'))).collect();
+    if settings.is_empty() { kind.into() } else { format!("{kind}({})", settings.join(",")) }
+}
+
 /// One example of each kind: drives listings and the conformance tests.
 pub fn cards() -> Vec<DefenseCard> {
     DefenseSpec::examples()
@@ -197,19 +206,7 @@ impl DefenseSpec {
 
     /// Kind and settings, such as `round(digits=1)`.
     pub fn label(&self) -> String {
-        let value = serde_json::to_value(self).unwrap_or_default();
-        let settings: Vec<String> = value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| *key != "kind")
-            .map(|(key, v)| format!("{key}={}", v.to_string().trim_matches('"')))
-            .collect();
-        if settings.is_empty() {
-            self.kind().into()
-        } else {
-            format!("{}({})", self.kind(), settings.join(","))
-        }
+        label(self.kind(), self)
     }
 
     /// What a student that knows code and parameters, but no key, can run on its own rows.

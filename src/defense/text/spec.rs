@@ -158,6 +158,6 @@ impl TextDefenseSpec {
 impl TextDefenseSpec {
     /// Its kind with its parameters: `poison(share=0.2)`.
     pub fn label(&self) -> String {
-        String::new()
+        crate::defense::spec::label(self.kind(), self)
     }
 }
