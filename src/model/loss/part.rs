@@ -21,7 +21,7 @@ impl Part {
         for row in z.chunks_exact(self.of) {
             own.extend_from_slice(&row[self.outputs.clone()]); // [n, outputs]
         }
-        let loss = self.goal.loss(index, &mut own, weight, room);
+        let loss = self.goal.loss(index, &[], index.len(), &mut own, weight, room);
         for (row, own) in z.chunks_exact_mut(self.of).zip(own.chunks_exact(self.outputs.len())) {
             row.fill(0.0);
             row[self.outputs.clone()].copy_from_slice(own);
