@@ -1,10 +1,12 @@
 //! Training a classifier: what a lesson is, how training goes, what it gives.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::decay::Decay;
-use super::loss::{Goal, Loss, Targets};
+use super::loss::{Goal, Loss, Targets, part::Part};
 use super::optim::Optimizer;
 use super::train::{Start, Trained, train};
 use super::{Model, Schedule};
@@ -121,8 +123,22 @@ pub fn fit(
     recipe: &Recipe,
     seed: Seed,
 ) -> Result<Fitted> {
+    let outputs = 0..model.classes();
+    fit_part(model, lesson, loss, outputs, recipe, seed)
+}
+
+/// As [`fit`], learning from the outputs `outputs` alone: targets are for those, counted from the first of them. The
+/// other outputs get no gradient; only weight decay moves their own weights.
+pub fn fit_part(
+    model: Model,
+    lesson: &Lesson,
+    loss: Loss,
+    outputs: Range<usize>,
+    recipe: &Recipe,
+    seed: Seed,
+) -> Result<Fitted> {
     recipe.check()?;
-    let goal = check_lesson(&model, lesson, loss)?;
+    let goal = check_lesson(&model, lesson, loss, outputs)?;
     let inputs = lesson.inputs.as_standard_layout();
     let start = Start {
         network: model.network(),
@@ -138,7 +154,12 @@ pub fn fit(
     Ok(Fitted { last, selected, steps, flops })
 }
 
-fn check_lesson(model: &Model, lesson: &Lesson, loss: Loss) -> Result<Goal> {
+fn check_lesson(model: &Model, lesson: &Lesson, loss: Loss, outputs: Range<usize>) -> Result<Goal> {
+    let of = model.classes();
+    if outputs.end > of || outputs.len() < 2 {
+        let expected = format!("2 or more of {of}");
+        return Err(Error::input("outputs to learn from", format!("{outputs:?}"), expected));
+    }
     let n = lesson.inputs.nrows();
     if n == 0 {
         return Err(Error::input("rows of a lesson", 0, "1 or more"));
@@ -150,7 +171,11 @@ fn check_lesson(model: &Model, lesson: &Lesson, loss: Loss) -> Result<Goal> {
         let what = format!("lesson input at row {row}, column {column}");
         return Err(Error::input(what, value, "a finite number"));
     }
-    Goal::new(&lesson.targets, loss, model.classes())
+    let goal = Goal::new(&lesson.targets, loss, outputs.len())?;
+    Ok(match outputs.len() == of {
+        true => goal,
+        false => Goal::Part(Part { goal: Box::new(goal), outputs, of }),
+    })
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use arch::Arch;
 pub use cache::Cache;
 pub use decay::Decay;
 pub use device::Device;
-pub use fit::{Fitted, Lesson, Recipe, fit};
+pub use fit::{Fitted, Lesson, Recipe, fit, fit_part};
 pub use loss::{Loss, Targets};
 pub use optim::Optimizer;
 pub use save::Provenance;

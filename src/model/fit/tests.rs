@@ -258,3 +258,46 @@ fn weights_do_not_depend_on_the_number_of_threads() {
         assert_ne!(weights(1), one, "the limit and the decay are a part of the result");
     }
 }
+
+/// Names of parameters, and which of their numbers differ between two models.
+fn moved(before: &Model, after: &Model) -> Vec<(String, Vec<bool>)> {
+    let pairs = before.weights().unwrap().into_iter().zip(after.weights().unwrap());
+    pairs
+        .map(|((name, _, a), (_, _, b))| (name, a.iter().zip(&b).map(|(a, b)| a != b).collect()))
+        .collect()
+}
+
+#[test]
+fn a_part_of_the_outputs_learns_and_the_others_stay() {
+    let arch = Arch::Mlp { hidden: vec![16, 16] };
+    let model = Model::init(&arch, InputShape::Flat(2), 5, Device::Cpu, Seed::new(1)).unwrap();
+    let recipe = Recipe { optimizer: Optimizer::adamw(3e-3, 0.0), ..Recipe::default() };
+    let learn = |outputs| {
+        fit_part(model.clone(), &lesson(200), Loss::HardLabel, outputs, &recipe, Seed::new(2))
+    };
+    let part = learn(2..4).unwrap().last;
+    for (name, moved) in moved(&model, &part) {
+        if name.starts_with("output") {
+            let stays = |i: usize| !(2..4).contains(&(i % 5));
+            assert!(moved.iter().enumerate().all(|(i, &m)| !(m && stays(i))), "{name}");
+        }
+        assert!(moved.contains(&true), "{name}");
+    }
+    let (x, labels) = rings(400);
+    let logits = part.logits(x.view()).unwrap();
+    let own = logits.slice(ndarray::s![.., 2..4]);
+    let right = own.rows().into_iter().zip(labels).filter(|(r, l)| argmax(r.iter()) == *l).count();
+    assert!(right > 388, "{right} of 400");
+    for (outputs, found) in [(3..6, "3..6"), (2..3, "2..3")] {
+        let message = learn(outputs).unwrap_err().to_string();
+        assert!(message.contains(&format!("outputs to learn from: found {found}")), "{message}");
+    }
+}
+
+#[test]
+fn all_outputs_are_a_part_too() {
+    let whole = train(&Recipe::default(), 3).unwrap().last.weights_hash().unwrap();
+    let part =
+        fit_part(mlp(), &lesson(200), Loss::HardLabel, 0..2, &Recipe::default(), Seed::new(3));
+    assert_eq!(part.unwrap().last.weights_hash().unwrap(), whole);
+}

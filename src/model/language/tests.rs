@@ -4,6 +4,8 @@ use super::*;
 use crate::model::{Decay, Optimizer, Schedule};
 use crate::oracle::argmax;
 
+mod invariance;
+
 fn plan() -> Decoder {
     Decoder {
         vocabulary: 11,

@@ -5,6 +5,7 @@
 
 pub mod bucket;
 pub mod hard_label;
+pub(super) mod part;
 pub mod soft_label;
 pub(super) mod tokens;
 
@@ -63,6 +64,7 @@ pub(super) enum Goal {
     Soft(soft_label::Tempered),
     Bucket(TopK),
     Tokens(tokens::Texts),
+    Part(part::Part),
 }
 
 impl Goal {
@@ -117,6 +119,7 @@ impl Goal {
                 let mut places = texts.places(index, lying);
                 rowwise(z, c, scale, room, |_, z, q| texts.row(z, q, places.next()))
             }
+            Self::Part(part) => part.loss(index, z, weight, room),
         }
     }
 
@@ -176,6 +179,8 @@ pub(super) fn soften(rows: &mut [f64], c: usize) {
 #[derive(Debug, Default)]
 pub(super) struct Room {
     probs: Vec<f64>,
+    /// Logits of a part of the outputs.
+    part: Vec<f64>,
 }
 
 /// e^(z - largest z of the row), in place. NaN and infinite logits give NaN, never a panic.
