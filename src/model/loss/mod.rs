@@ -3,15 +3,26 @@
 //!
 //! A loss sums over classes and averages over rows, never over elements.
 
+mod akl;
 pub mod bucket;
+pub mod dist;
+mod divergence;
+pub mod dkd;
 pub mod hard_label;
+pub mod logit_std;
+mod retemper;
 pub mod soft_label;
+mod tail;
 pub(super) mod tokens;
+pub mod uld;
 
 use ndarray::{Array2, ArrayView2};
 
-use super::cpu::{exp64, vectors};
+pub use divergence::Divergence;
+pub use retemper::{Leftover, retemper};
+pub use tail::Tail;
 
+use super::cpu::{exp64, vectors};
 use crate::error::{Error, Result, expect_shape};
 use crate::oracle::TopK;
 
@@ -150,6 +161,12 @@ pub fn softmax(logits: ArrayView2<'_, f64>) -> Array2<f64> {
     let mut probs = logits.as_standard_layout().into_owned();
     soften(probs.as_slice_mut().expect("a new array is row-major"), logits.ncols());
     probs
+}
+
+/// Log softmax of a row, in place.
+fn log_softmax(z: &mut [f64]) {
+    let shift = bucket::log_sum(z.iter().copied());
+    z.iter_mut().for_each(|z| *z -= shift);
 }
 
 /// Softmax of each row of `c` logits, in place.
