@@ -3,6 +3,7 @@
 use super::cpu;
 use super::device::Device;
 use super::layer::Pass;
+use super::layer::texts::Stretch;
 use super::network::Network;
 use super::reference;
 use crate::error::Result;
@@ -36,6 +37,19 @@ impl Executor {
         match self {
             Self::Cpu(_) => Ok(()),
             Self::Candle(runner) => runner.set(params),
+        }
+    }
+
+    /// True if texts may lie otherwise than one an example. Graphics processors want equal shapes instead.
+    pub(super) const fn lays_texts(&self) -> bool {
+        matches!(self, Self::Cpu(_))
+    }
+
+    /// Where texts lie in the examples of the passes to come; none where each example is one.
+    pub(super) fn lay(&mut self, texts: &[Stretch]) {
+        match self {
+            Self::Cpu(runner) => runner.lay(texts),
+            Self::Candle(_) => debug_assert!(texts.is_empty(), "one text an example"),
         }
     }
 

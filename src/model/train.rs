@@ -11,6 +11,7 @@ use super::device::Device;
 use super::executor::Executor;
 use super::fit::Recipe;
 use super::layer::Pass;
+use super::layer::texts::{self, Stretch};
 use super::loss::{self, Goal};
 use super::network::Network;
 use super::optim::Updater;
@@ -114,6 +115,8 @@ impl Order {
 struct Shard {
     executor: Executor,
     x: Vec<f32>,
+    /// Where texts lie in x.
+    texts: Vec<Stretch>,
     /// Logits in 64 bits, then their gradient.
     z: Vec<f64>,
     room: loss::Room,
@@ -126,15 +129,31 @@ impl Shard {
         let executor = Executor::new(start.network, start.device, start.params)?;
         let grads = vec![0.0; start.network.parameters()];
         let room = loss::Room::default();
-        Ok(Self { executor, x: vec![], z: vec![], room, grads, loss: 0.0 })
+        Ok(Self { executor, x: vec![], texts: vec![], z: vec![], room, grads, loss: 0.0 })
     }
 
-    fn gather(&mut self, inputs: ArrayView2<'_, f32>, rows: &[usize]) {
+    /// Lays out these rows; gives the number of examples that they make.
+    fn gather(&mut self, start: &Start<'_>, rows: &[usize]) -> usize {
+        let row = |row| start.inputs.row(row).to_slice().expect("inputs lie row after row");
         self.x.clear();
-        for &row in rows {
-            let row = inputs.row(row).to_slice().expect("inputs lie row after row");
-            self.x.extend_from_slice(row);
-        }
+        self.texts.clear();
+        let n = match start.goal {
+            Goal::Tokens(texts) if self.executor.lays_texts() => {
+                let width = start.inputs.ncols();
+                let len = |&row: &usize| texts.len(row);
+                let n = texts::lay(rows.iter().map(len), width, &mut self.texts);
+                let laid = rows.iter().zip(&self.texts);
+                laid.for_each(|(&i, text)| self.x.extend_from_slice(&row(i)[..text.len]));
+                self.x.resize(n * width, 0.0);
+                n
+            }
+            _ => {
+                rows.iter().for_each(|&i| self.x.extend_from_slice(row(i)));
+                rows.len()
+            }
+        };
+        self.executor.lay(&self.texts);
+        n
     }
 
     /// Loss and gradients of these rows, divided by `weight`.
@@ -146,33 +165,33 @@ impl Shard {
         weight: f64,
         seed: Seed,
     ) -> Result<()> {
-        self.gather(start.inputs, rows);
-        let Self { executor, x, z, room, grads, loss } = self;
+        let n = self.gather(start, rows);
+        let Self { executor, x, texts, z, room, grads, loss } = self;
         let goal = |logits: &[f32], grad: &mut [f32]| {
             z.clear();
             z.extend(logits.iter().map(|&v| f64::from(v)));
-            let loss = start.goal.loss(rows, z, weight, room);
+            let loss = start.goal.loss(rows, texts, n, z, weight, room);
             // Gradients too small to matter would be numbers that processors are slow with.
             let narrow = |z: f64| if z.abs() < 1e-30 { 0.0 } else { z as f32 };
             grad.iter_mut().zip(&*z).for_each(|(g, &z)| *g = narrow(z));
             loss
         };
         executor.moved(params)?;
-        *loss = executor.learn(params, x, rows.len(), Pass::Learn(seed), goal, grads)?;
+        *loss = executor.learn(params, x, n, Pass::Learn(seed), goal, grads)?;
         Ok(())
     }
 
     /// The loss of these rows, learning nothing.
     fn loss_of(&mut self, start: &Start<'_>, params: &[f32], rows: &[usize]) -> Result<f64> {
-        self.gather(start.inputs, rows);
-        let Self { executor, x, z, room, .. } = self;
+        let n = self.gather(start, rows);
+        let Self { executor, x, texts, z, room, .. } = self;
         let layers = start.network.layers().len();
         z.clear();
         executor.moved(params)?;
-        executor.answer(params, x, rows.len(), layers, |y| {
+        executor.answer(params, x, n, layers, |y| {
             z.extend(y.iter().map(|&v| f64::from(v)));
         })?;
-        Ok(start.goal.loss(rows, z, start.goal.weight(rows), room))
+        Ok(start.goal.loss(rows, texts, n, z, start.goal.weight(rows), room))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One thread's way through a network: its buffers, and the three things asked of it.
 
 use super::{Real, pass};
+use crate::model::layer::texts::Stretch;
 use crate::model::layer::{Cell, Layer, Pass, Room};
 use crate::model::network::Network;
 
@@ -23,6 +24,12 @@ impl<T: Real> Runner<T> {
     /// For parameters that are the same in every call: weights are put into the kernel's order once.
     pub(in crate::model) fn of_fixed(network: &Network) -> Self {
         Self { room: Room::of_fixed(), ..Self::new(network) }
+    }
+
+    /// Where texts lie in the examples of the passes to come; none where each example is one.
+    pub(in crate::model) fn lay(&mut self, texts: &[Stretch]) {
+        self.room.texts.clear();
+        self.room.texts.extend_from_slice(texts);
     }
 
     /// Outputs of n examples x after the first `layers` layers.

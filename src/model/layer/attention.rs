@@ -3,8 +3,10 @@
 //!
 //! One head of one text is computed from beginning to end before the next: its queries, keys, values and
 //! weights stay in the nearest caches. Rows are taken in blocks, and a block meets only keys that lie
-//! before its end.
+//! before its end. Texts may be shorter than the context (see `texts`): each meets itself alone, at places that
+//! begin with its own first.
 
+use super::texts::{self, Stretch};
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
 use crate::model::cpu::{LANES, Matrix, Real, Size, Start, fold, vectors};
 
@@ -23,8 +25,7 @@ const BLOCK: usize = 32;
 /// Base of the rotary frequencies (Su et al. 2021, section 3.2.2).
 const BASE: f64 = 10_000.0;
 
-/// What one head of one text keeps: queries (scaled), keys, values `[positions, d]`, and weights
-/// `[positions, positions]`.
+/// What one head of one text keeps: queries (scaled), keys, values `[len, d]`, and weights `[len, len]`.
 struct Head<'a, T> {
     q: &'a mut [T],
     k: &'a mut [T],
@@ -81,13 +82,13 @@ impl Attention {
         self.width / self.heads
     }
 
-    /// Numbers that one head of one text keeps.
-    const fn kept(&self) -> usize {
-        self.positions * (3 * self.head_width() + self.positions)
+    /// Numbers that one head of a text of `len` tokens keeps.
+    const fn kept(&self, len: usize) -> usize {
+        len * (3 * self.head_width() + len)
     }
 
-    fn head<'a, T>(&self, kept: &'a mut [T]) -> Head<'a, T> {
-        let size = self.positions * self.head_width();
+    fn head<'a, T>(&self, kept: &'a mut [T], len: usize) -> Head<'a, T> {
+        let size = len * self.head_width();
         let (q, rest) = kept.split_at_mut(size);
         let (k, rest) = rest.split_at_mut(size);
         let (v, weights) = rest.split_at_mut(size);
@@ -139,17 +140,25 @@ impl Attention {
         room: &mut Room<T>,
         _pass: Pass,
     ) {
-        let kept = sized(&mut cell.kept, n * self.heads * self.kept());
+        let texts = std::mem::take(&mut room.texts);
+        let all = || texts::lying(&texts, n, self.positions);
+        let size = all().map(|text| self.heads * self.kept(text.len)).sum();
+        let mut kept = sized(&mut cell.kept, size);
         let y = sized(&mut cell.y, n * self.outputs());
-        let texts = x.chunks_exact(self.inputs()).zip(y.chunks_exact_mut(self.outputs()));
-        let kept = kept.chunks_exact_mut(self.heads * self.kept());
-        for ((x, y), kept) in texts.zip(kept) {
-            for (h, kept) in kept.chunks_exact_mut(self.kept()).enumerate() {
-                let head = self.head(kept);
+        let mut end = 0;
+        for Stretch { at, len } in all() {
+            let (own, rest) = kept.split_at_mut(self.heads * self.kept(len));
+            (kept, end) = (rest, at + len);
+            let x = &x[3 * at * self.width..3 * end * self.width];
+            let y = &mut y[at * self.width..end * self.width];
+            for (h, own) in own.chunks_exact_mut(self.kept(len)).enumerate() {
+                let head = self.head(own, len);
                 self.gather(x, h, head.q, head.k, head.v);
                 self.attend(&head.q[..], &head.k[..], &head.v[..], head.weights, y, h, room);
             }
         }
+        y[end * self.width..].fill(T::zero());
+        room.texts = texts;
     }
 
     /// The rows of one head.
@@ -184,7 +193,8 @@ impl Attention {
         h: usize,
         room: &mut Room<T>,
     ) {
-        let (d, t) = (self.head_width(), self.positions);
+        let d = self.head_width();
+        let t = q.len() / d;
         for first in (0..t).step_by(BLOCK) {
             let rows = BLOCK.min(t - first);
             let seen = first + rows;
@@ -204,7 +214,7 @@ impl Attention {
 
     pub(super) fn backward<T: Real>(
         &self,
-        _n: usize,
+        n: usize,
         _params: &[T],
         _x: &[T],
         cell: &mut Cell<T>,
@@ -213,13 +223,19 @@ impl Attention {
         wanted: Wanted<'_, T>,
     ) {
         let Some(dx) = wanted.input else { return };
-        let texts = dx.chunks_exact_mut(self.inputs()).zip(dy.chunks_exact(self.outputs()));
-        let kept = cell.kept.chunks_exact_mut(self.heads * self.kept());
-        for ((dx, dy), kept) in texts.zip(kept) {
-            for (h, kept) in kept.chunks_exact_mut(self.kept()).enumerate() {
-                self.back_head(self.head(kept), h, dy, dx, room);
+        let texts = std::mem::take(&mut room.texts);
+        let (mut kept, mut end) = (&mut cell.kept[..], 0);
+        for Stretch { at, len } in texts::lying(&texts, n, self.positions) {
+            let (own, rest) = kept.split_at_mut(self.heads * self.kept(len));
+            (kept, end) = (rest, at + len);
+            let dx = &mut dx[3 * at * self.width..3 * end * self.width];
+            let dy = &dy[at * self.width..end * self.width];
+            for (h, own) in own.chunks_exact_mut(self.kept(len)).enumerate() {
+                self.back_head(self.head(own, len), h, dy, dx, room);
             }
         }
+        dx[3 * end * self.width..].fill(T::zero());
+        room.texts = texts;
     }
 
     /// Gradients of one head's queries, keys and values into its columns of dx.
@@ -231,7 +247,8 @@ impl Attention {
         dx: &mut [T],
         room: &mut Room<T>,
     ) {
-        let (d, t, wide) = (self.head_width(), self.positions, 3 * self.width);
+        let (d, wide) = (self.head_width(), 3 * self.width);
+        let t = head.q.len() / d;
         let [at_q, at_k, at_v] = [0, 1, 2].map(|i| i * self.width + h * d);
         let own = Matrix::rows(&dy[h * d..], self.width); // [t, d]
         let slopes = sized(&mut room.a, t * t);

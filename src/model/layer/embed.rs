@@ -1,5 +1,6 @@
 //! A row of a table for each token.
 
+use super::texts::{self, Stretch};
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
 use crate::model::cpu::Real;
 use crate::model::init::Draw;
@@ -73,24 +74,30 @@ impl Embed {
         params: &[T],
         x: &[T],
         cell: &mut Cell<T>,
-        _room: &mut Room<T>,
+        room: &mut Room<T>,
         _pass: Pass,
     ) {
         let y = sized(&mut cell.y, n * self.outputs());
-        for (i, (&token, y)) in x.iter().zip(y.chunks_exact_mut(self.width)).enumerate() {
-            self.look_up(params, token, i % self.positions, y);
+        let mut end = 0;
+        for Stretch { at, len } in texts::lying(&room.texts, n, self.positions) {
+            end = at + len;
+            let rows = y[at * self.width..end * self.width].chunks_exact_mut(self.width);
+            for (place, (&token, y)) in x[at..end].iter().zip(rows).enumerate() {
+                self.look_up(params, token, place, y);
+            }
         }
+        y[end * self.width..].fill(T::zero());
     }
 
     /// Token numbers have no gradient: that of the input is zero.
     pub(super) fn backward<T: Real>(
         &self,
-        _n: usize,
+        n: usize,
         _params: &[T],
         x: &[T],
         _cell: &mut Cell<T>,
         dy: &mut [T],
-        _room: &mut Room<T>,
+        room: &mut Room<T>,
         wanted: Wanted<'_, T>,
     ) {
         if let Some(dx) = wanted.input {
@@ -101,12 +108,15 @@ impl Embed {
         let places = &mut rest[..if self.places { self.positions * self.width } else { 0 }];
         tokens.fill(T::zero());
         places.fill(T::zero());
-        for (i, (&token, dy)) in x.iter().zip(dy.chunks_exact(self.width)).enumerate() {
-            let row = &mut tokens[index(token) * self.width..][..self.width];
-            row.iter_mut().zip(dy).for_each(|(g, &dy)| *g += dy);
-            if self.places {
-                let row = &mut places[i % self.positions * self.width..][..self.width];
+        for Stretch { at, len } in texts::lying(&room.texts, n, self.positions) {
+            let rows = dy[at * self.width..][..len * self.width].chunks_exact(self.width);
+            for (place, (&token, dy)) in x[at..at + len].iter().zip(rows).enumerate() {
+                let row = &mut tokens[index(token) * self.width..][..self.width];
                 row.iter_mut().zip(dy).for_each(|(g, &dy)| *g += dy);
+                if self.places {
+                    let row = &mut places[place * self.width..][..self.width];
+                    row.iter_mut().zip(dy).for_each(|(g, &dy)| *g += dy);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! A layer maps each *example* of `inputs()` numbers to one of `outputs()` numbers. An example is a row of
 //! features, an image `[c, h, w]`, or a text: one token number per position going in, `[positions, width]`
-//! from there on. Parameters of a whole network lie in one slice; a layer knows where its own start.
+//! from there on (or as many tokens of texts of any length: `texts`). Parameters of a whole network lie in one slice; a layer knows where its own start.
 //!
 //! `forward` leaves the layer's output in its [`Cell`], with what `backward` needs beside it. `backward`
 //! takes the gradient of the output, which it may spoil, to those of the parameters (written, not added)
@@ -20,6 +20,7 @@ mod dropout;
 mod embed;
 mod norm;
 mod residual;
+pub(super) mod texts;
 
 pub(super) use activation::Activation;
 pub(super) use attention::{Attention, Memory};
@@ -103,6 +104,8 @@ pub(super) struct Room<T> {
     pub b: Vec<T>,
     pub c: Vec<T>,
     pub starts: Vec<usize>,
+    /// Where texts lie, if not one an example. Set before a pass forward, kept for the way back.
+    pub texts: Vec<texts::Stretch>,
     /// Two lines of a pooling, as one.
     pub columns: (Vec<T>, Vec<u8>),
 }
@@ -111,7 +114,8 @@ impl<T> Default for Room<T> {
     fn default() -> Self {
         let [pack, a, b, c] = [(); 4].map(|()| Vec::new());
         let columns = (Vec::new(), Vec::new());
-        Self { pack, ready: None, a, b, c, starts: Vec::new(), columns }
+        let (starts, texts) = (Vec::new(), Vec::new());
+        Self { pack, ready: None, a, b, c, starts, texts, columns }
     }
 }
 

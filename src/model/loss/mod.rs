@@ -23,6 +23,7 @@ pub use retemper::{Leftover, retemper};
 pub use tail::Tail;
 
 use super::cpu::{exp64, vectors};
+use super::layer::texts::Stretch;
 use crate::error::{Error, Result, expect_shape};
 use crate::oracle::TopK;
 
@@ -98,12 +99,20 @@ impl Goal {
     }
 
     /// Loss of the examples at `index`, and the gradient in place of their logits: one row per target, or
-    /// one per position of a text. Both are divided by `weight`, the examples' own or that of a larger
-    /// batch of which they are a part.
-    pub(super) fn loss(&self, index: &[usize], z: &mut [f64], weight: f64, room: &mut Room) -> f64 {
+    /// one per token of n examples in which the texts lie at `lying` (one in each where that is empty). Both are
+    /// divided by `weight`, the examples' own or that of a larger batch of which they are a part.
+    pub(super) fn loss(
+        &self,
+        index: &[usize],
+        lying: &[Stretch],
+        n: usize,
+        z: &mut [f64],
+        weight: f64,
+        room: &mut Room,
+    ) -> f64 {
         let rows = match self {
-            Self::Tokens(texts) => index.len() * texts.positions(),
-            _ => index.len(),
+            Self::Tokens(texts) => n * texts.positions(),
+            _ => n,
         };
         let c = z.len() / rows.max(1);
         let scale = 1.0 / weight;
@@ -115,9 +124,10 @@ impl Goal {
             Self::Bucket(top) => {
                 rowwise(z, c, scale, room, |i, z, q| bucket::row(z, q, top, index[i]))
             }
-            Self::Tokens(texts) => rowwise(z, c, scale, room, |i, z, q| {
-                texts.row(z, q, index[i / texts.positions()], i % texts.positions())
-            }),
+            Self::Tokens(texts) => {
+                let mut places = texts.places(index, lying);
+                rowwise(z, c, scale, room, |_, z, q| texts.row(z, q, places.next()))
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use crate::model::clip::{clip, norm};
 use crate::model::cpu;
 use crate::model::decay::Decay;
 use crate::model::language::{Bend, Decoder, Fresh, NormRule, Positions};
+use crate::model::layer::texts::{self, Stretch};
 use crate::model::loss::{self, Goal, tokens::Texts};
 use crate::model::optim::{Optimizer, Updater};
 use crate::model::{Arch, InputShape};
@@ -73,7 +74,8 @@ fn both_executors_agree_on_losses_updates_answers_and_input_gradients() {
         let candle = Runner::new(&network, Device::Cpu, &params).unwrap();
         let measure = |logits: &[f32], grad: &mut [f32]| {
             let mut z: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
-            let loss = goal.loss(&rows, &mut z, goal.weight(&rows), &mut loss::Room::default());
+            let loss =
+                goal.loss(&rows, &[], n, &mut z, goal.weight(&rows), &mut loss::Room::default());
             grad.iter_mut().zip(z).for_each(|(g, z)| *g = z as f32);
             loss
         };
@@ -110,5 +112,50 @@ fn both_executors_agree_on_losses_updates_answers_and_input_gradients() {
             let size = theirs.iter().fold(0.0_f32, |a, v| a.max(v.abs()));
             assert!(far(cpu.pull(&params, &x, n, along), &theirs) < 1e-4 * size, "{name}: input");
         }
+    }
+}
+
+#[test]
+fn texts_one_after_another_learn_as_texts_padded_to_the_context_do() {
+    for Work { name, network, x, n, goal } in works() {
+        let Goal::Tokens(Texts { mut targets }) = goal else { continue };
+        let context = targets.ncols();
+        // Text i counts up to token 3 i, the last to its end; one teaches nothing at all.
+        targets.indexed_iter_mut().for_each(|((i, j), t)| {
+            if j > 3 * i {
+                *t = -1
+            }
+        });
+        targets.row_mut(2).fill(-1);
+        let goal = Goal::Tokens(Texts { targets });
+        let Goal::Tokens(texts) = &goal else { unreachable!() };
+        let rows: Vec<usize> = (0..n).collect();
+        let params = network.draw(Seed::new(1));
+        let learn = |x: &[f32], n: usize, lying: &[Stretch]| {
+            let mut cpu = cpu::Runner::<f32>::new(&network);
+            let mut grads = vec![0.0; params.len()];
+            let room = &mut loss::Room::default();
+            cpu.lay(lying);
+            let measure = |logits: &[f32], grad: &mut [f32]| {
+                let mut z: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
+                let loss = goal.loss(&rows, lying, n, &mut z, goal.weight(&rows), room);
+                grad.iter_mut().zip(z).for_each(|(g, z)| *g = z as f32);
+                loss
+            };
+            let loss = cpu.learn(&params, x, n, Pass::Trace, measure, &mut grads);
+            (loss, grads)
+        };
+        let mut lying = Vec::new();
+        let examples = texts::lay(rows.iter().map(|&i| texts.len(i)), context, &mut lying);
+        assert!(examples < n && lying[2].len == 1, "{lying:?}");
+        let laid = lying.iter().zip(x.chunks_exact(context));
+        let mut packed: Vec<f32> = laid.flat_map(|(text, x)| x[..text.len].to_vec()).collect();
+        packed.resize(examples * context, 0.0);
+        let (loss, grads) = learn(&packed, examples, &lying);
+        let (expected, padded) = learn(&x, n, &[]);
+        assert!((loss / expected - 1.0).abs() < 1e-6, "{name}: {loss}, {expected}");
+        let size = padded.iter().fold(0.0_f32, |a, v| a.max(v.abs()));
+        let far = grads.iter().zip(&padded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far < 1e-5 * size, "{name}: {far} of {size}");
     }
 }
