@@ -2,6 +2,7 @@
 
 pub mod exam;
 pub mod lesson;
+pub mod objective;
 pub mod student;
 pub mod teacher;
 

@@ -1,6 +1,8 @@
 //! Answers one token at a time. All texts of a call move together, each at its own place: dense layers see
 //! them as rows of one batch, attention keeps keys and values of each.
 
+mod mixed;
+
 use super::Language;
 use super::sample::{Chooser, Sampling};
 use crate::error::{Error, Result, expect_shape};

@@ -183,7 +183,7 @@ pub(super) fn check_temperature(temperature: f64) -> Result<()> {
     }
 }
 
-/// KL(p || q). Rows p that sum to another number than 1 weigh as much more or less.
+/// KL(p || q).
 pub(super) fn forward(z: &mut [f64], q: &[f64], known: Known<'_>) -> f64 {
     let mass: f64 = known.p.iter().sum();
     let mut loss = 0.0;

@@ -10,9 +10,12 @@ mod divergence;
 pub mod dkd;
 pub mod hard_label;
 pub mod logit_std;
+mod random_sampling;
 mod retemper;
 pub mod soft_label;
+mod soft_tokens;
 mod tail;
+mod token_targets;
 pub(super) mod tokens;
 pub mod uld;
 
@@ -20,7 +23,10 @@ use ndarray::{Array2, ArrayView2};
 
 pub use divergence::Divergence;
 pub use retemper::{Leftover, retemper};
+pub use soft_tokens::Soft;
 pub use tail::Tail;
+pub use token_targets::{Tell, TokenTargets};
+pub use tokens::Weights;
 
 use super::cpu::{exp64, vectors};
 use super::layer::texts::Stretch;
@@ -117,16 +123,17 @@ impl Goal {
         let c = z.len() / rows.max(1);
         let scale = 1.0 / weight;
         match self {
-            Self::Hard(labels) => {
-                rowwise(z, c, scale, room, |i, z, q| hard_label::row(z, q, labels[index[i]]))
-            }
+            Self::Hard(labels) => rowwise(z, c, scale, &mut room.probs, |i, z, q| {
+                hard_label::row(z, q, labels[index[i]])
+            }),
             Self::Soft(tempered) => tempered.rows(index, z, c, scale, room),
             Self::Bucket(top) => {
-                rowwise(z, c, scale, room, |i, z, q| bucket::row(z, q, top, index[i]))
+                rowwise(z, c, scale, &mut room.probs, |i, z, q| bucket::row(z, q, top, index[i]))
             }
             Self::Tokens(texts) => {
                 let mut places = texts.places(index, lying);
-                rowwise(z, c, scale, room, |_, z, q| texts.row(z, q, places.next()))
+                let Room { probs, desk } = room;
+                rowwise(z, c, scale, probs, |_, z, q| texts.row(z, q, places.next(), desk))
             }
         }
     }
@@ -193,6 +200,7 @@ pub(super) fn soften(rows: &mut [f64], c: usize) {
 #[derive(Debug, Default)]
 pub(super) struct Room {
     probs: Vec<f64>,
+    desk: soft_tokens::Desk,
 }
 
 /// e^(z - largest z of the row), in place. NaN and infinite logits give NaN, never a panic.
@@ -213,10 +221,9 @@ fn rowwise(
     z: &mut [f64],
     c: usize,
     scale: f64,
-    room: &mut Room,
+    probs: &mut Vec<f64>,
     mut f: impl FnMut(usize, &mut [f64], &[f64]) -> f64,
 ) -> f64 {
-    let probs = &mut room.probs;
     probs.clear();
     probs.extend_from_slice(z);
     exponentials(probs, c);
@@ -242,7 +249,7 @@ fn by_row(
     let (n, c) = logits.dim();
     let mut grad = logits.as_standard_layout().into_owned();
     let z = grad.as_slice_mut().expect("a new array is row-major");
-    let loss = rowwise(z, c.max(1), 1.0 / n as f64, &mut Room::default(), f);
+    let loss = rowwise(z, c.max(1), 1.0 / n as f64, &mut Vec::new(), f);
     (loss, grad)
 }
 

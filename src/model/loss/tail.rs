@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::divergence::{Divergence, Known, forward};
+use super::divergence::{Divergence, Known};
 use super::{bucket, by_row};
 use crate::error::{Error, Result};
 use crate::oracle::TopK;
@@ -90,22 +90,22 @@ impl Outcomes {
         let whole = k == z.len();
         let renormalised = matches!(tail, Tail::RenormaliseBoth | Tail::TeacherRenormalised);
         let scale = if whole || sum > 1.0 || renormalised { 1.0 / sum } else { 1.0 };
+        let known = known.map(|(id, p)| (id, p * scale));
         match tail {
-            Tail::TeacherRenormalised | Tail::Truncated => {
+            Tail::Truncated => sparse_forward(z, q, known),
+            Tail::TeacherRenormalised if divergence == (Divergence::ForwardKl {}) => {
+                sparse_forward(z, q, known)
+            }
+            Tail::TeacherRenormalised => {
                 self.over(z.len());
                 for (id, p) in known {
-                    self.p[id] = p * scale;
-                    self.logs[id] = libm::log(p * scale);
+                    self.p[id] = p;
+                    self.logs[id] = libm::log(p);
                 }
-                let known = Known { p: &self.p, logs: &self.logs };
-                match tail {
-                    Tail::Truncated => forward(z, q, known),
-                    _ => divergence.row(z, q, known),
-                }
+                divergence.row(z, q, Known { p: &self.p, logs: &self.logs })
             }
             Tail::Bucket | Tail::RenormaliseBoth => {
                 let rest = (tail == Tail::Bucket && !whole).then(|| (1.0 - sum * scale).max(least));
-                let known = known.map(|(id, p)| (id, p * scale));
                 self.reduced(divergence, z, known, rest)
             }
         }
@@ -155,4 +155,21 @@ impl Outcomes {
         known.zip(&self.z).for_each(|((id, _), &grad)| z[id] = grad);
         loss
     }
+}
+
+/// Sum of p (log p - log q) over known classes, as they are, given log softmax and softmax; the gradient in place of
+/// the former.
+pub(super) fn sparse_forward(
+    z: &mut [f64],
+    q: &[f64],
+    known: impl Iterator<Item = (usize, f64)> + Clone,
+) -> f64 {
+    let (mut loss, mut mass) = (0.0, 0.0);
+    for (id, p) in known.clone().filter(|(_, p)| *p > 0.0) {
+        loss += p * (libm::log(p) - z[id]);
+        mass += p;
+    }
+    z.iter_mut().zip(q).for_each(|(z, &q)| *z = mass * q);
+    known.for_each(|(id, p)| z[id] -= p);
+    loss
 }

@@ -1,6 +1,7 @@
 //! Losses against published slips; reference vectors and laws have files of their own.
 
 mod laws;
+mod soft;
 mod vectors;
 
 use super::*;

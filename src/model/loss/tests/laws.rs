@@ -41,7 +41,9 @@ fn divergences_are_never_negative_and_zero_at_equality() {
             assert!(apart > 0.0 && apart.is_finite(), "{divergence:?}: {apart}");
             let (none, grad) = loss(divergence, &z, &z, 1.0);
             assert!(none.abs() < 1e-14, "{divergence:?}: {none}");
-            assert!(grad.iter().all(|g| g.abs() < 1e-14), "{divergence:?}: {grad}");
+            // Total variation has a kink there.
+            let smooth = divergence != Divergence::TotalVariation {};
+            assert!(!smooth || grad.iter().all(|g| g.abs() < 1e-14), "{divergence:?}: {grad}");
         }
     }
 }
