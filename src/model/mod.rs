@@ -37,6 +37,7 @@ pub use loss::{Loss, Targets};
 pub use optim::Optimizer;
 pub use save::Provenance;
 pub use schedule::Schedule;
+pub use train::Order;
 
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;

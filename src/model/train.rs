@@ -4,7 +4,7 @@
 //! A batch may be cut into shards, each computed by a thread of its own. Their gradients are added in
 //! the order of the shards, so that weights depend on the number of shards and never on that of threads.
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use super::clip::clip;
 use super::device::Device;
@@ -24,6 +24,7 @@ const LARGEST_LOSS: f64 = 1e9;
 const FEWEST_FOR_VALIDATION: usize = 10;
 
 /// What a training starts from.
+#[derive(Clone, Copy)]
 pub(super) struct Start<'a> {
     pub network: &'a Network,
     pub params: &'a [f32],
@@ -44,7 +45,7 @@ pub(super) struct Trained {
 }
 
 /// Trains by the recipe.
-pub(super) fn train<'a>(start: &'a Start<'a>, recipe: &Recipe, seed: Seed) -> Result<Trained> {
+pub(super) fn train(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Trained> {
     let (rows, held) = split(start.inputs.nrows(), recipe.validation, seed);
     let batch = recipe.batch.min(rows.len());
     let mut validation = Validation::new(start, held);
@@ -54,20 +55,39 @@ pub(super) fn train<'a>(start: &'a Start<'a>, recipe: &Recipe, seed: Seed) -> Re
     let mut steps = 0;
     while steps < recipe.steps {
         order.take(batch, &mut taken);
-        trainer.step(&taken, recipe.schedule.factor(steps, recipe.steps))?;
+        trainer.step(start, &taken, recipe.schedule.factor(steps, recipe.steps))?;
         steps += 1;
         if steps % recipe.check_every == 0 || steps == recipe.steps {
             trainer.check_weights()?;
-            let stale = validation.check(&mut trainer)?;
+            let stale = validation.check(start, &mut trainer)?;
             if recipe.patience > 0 && stale >= recipe.patience {
                 break;
             }
         }
     }
     order.take(batch, &mut taken);
-    trainer.loss_of(&taken)?;
+    trainer.loss_of(start, &taken)?;
     let selected = (!validation.rows.is_empty()).then_some(validation.best);
     Ok(Trained { last: trainer.params, selected, steps, batch })
+}
+
+/// Trains on batches that `teach` makes step by step, knowing the parameters as they are: inputs, and what they are
+/// to give. A batch is taken whole. Gives the parameters after the last step.
+pub(super) fn learn(
+    first: &Start<'_>,
+    recipe: &Recipe,
+    seed: Seed,
+    mut teach: impl FnMut(&[f32], usize) -> Result<(Array2<f32>, Goal)>,
+) -> Result<Vec<f32>> {
+    let mut trainer = Trainer::new(first, recipe, seed)?;
+    for step in 0..recipe.steps {
+        let (inputs, goal) = teach(&trainer.params, step)?;
+        let rows: Vec<usize> = (0..inputs.nrows()).collect();
+        let start = Start { inputs: inputs.view(), goal: &goal, ..*first };
+        trainer.step(&start, &rows, recipe.schedule.factor(step, recipe.steps))?;
+        trainer.check_weights()?;
+    }
+    Ok(trainer.params)
 }
 
 /// Rows to train on and rows held back.
@@ -82,7 +102,7 @@ pub(super) fn split(n: usize, share: f64, seed: Seed) -> (Vec<usize>, Vec<usize>
 }
 
 /// Rows epoch after epoch, each in an order of its own.
-pub(super) struct Order {
+pub struct Order {
     rows: Vec<usize>,
     seed: Seed,
     epoch: u64,
@@ -90,15 +110,16 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn new(rows: Vec<usize>, seed: Seed) -> Self {
+    /// These rows, in the orders that a training with this seed takes them.
+    pub fn new(rows: Vec<usize>, seed: Seed) -> Self {
         let waiting = Vec::with_capacity(rows.len());
         Self { rows, seed, epoch: 0, waiting }
     }
 
     /// The next `count` rows; a batch may span two epochs, so that every row weighs the same.
-    pub(super) fn take(&mut self, count: usize, taken: &mut Vec<usize>) {
+    pub fn take(&mut self, count: usize, taken: &mut Vec<usize>) {
         taken.clear();
-        while taken.len() < count {
+        while taken.len() < count && !self.rows.is_empty() {
             let Some(row) = self.waiting.pop() else {
                 let mut rng = self.seed.nth("order", self.epoch).rng();
                 self.waiting.extend_from_slice(&self.rows);
@@ -196,8 +217,7 @@ impl Shard {
 }
 
 /// The parameters in training.
-struct Trainer<'a> {
-    start: &'a Start<'a>,
+struct Trainer {
     params: Vec<f32>,
     shards: Vec<Shard>,
     updater: Updater,
@@ -209,8 +229,8 @@ struct Trainer<'a> {
     last_loss: Option<f64>,
 }
 
-impl<'a> Trainer<'a> {
-    fn new(start: &'a Start<'a>, recipe: &Recipe, seed: Seed) -> Result<Self> {
+impl Trainer {
+    fn new(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Self> {
         let shards = (0..recipe.shards).map(|_| Shard::new(start)).collect::<Result<_>>()?;
         let spans = recipe.decay.spans(start.network.slots());
         let updater = Updater::new(&recipe.optimizer, spans);
@@ -218,12 +238,12 @@ impl<'a> Trainer<'a> {
         let (steps, last_loss) = (0, None);
         let Recipe { clip, threads, .. } = *recipe;
         let seed = seed.child("pass");
-        Ok(Self { start, params, shards, updater, clip, seed, threads, steps, last_loss })
+        Ok(Self { params, shards, updater, clip, seed, threads, steps, last_loss })
     }
 
     /// One step on these rows.
-    fn step(&mut self, rows: &[usize], factor: f64) -> Result<()> {
-        self.gradients(rows)?;
+    fn step(&mut self, start: &Start<'_>, rows: &[usize], factor: f64) -> Result<()> {
+        self.gradients(start, rows)?;
         let loss = self.shards.iter().map(|shard| shard.loss).sum();
         self.steps += 1;
         self.expect_finite(loss)?;
@@ -234,8 +254,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Gradients of the mean loss of these rows, into the first shard.
-    fn gradients(&mut self, rows: &[usize]) -> Result<()> {
-        let (start, params) = (self.start, &self.params[..]);
+    fn gradients(&mut self, start: &Start<'_>, rows: &[usize]) -> Result<()> {
+        let params = &self.params[..];
         let weight = start.goal.weight(rows);
         let seed = self.seed.keyed(&(self.steps as u64).to_le_bytes());
         if let [only] = &mut self.shards[..] {
@@ -269,8 +289,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// The loss on these rows, checked but not learnt from.
-    fn loss_of(&mut self, rows: &[usize]) -> Result<f64> {
-        let loss = self.shards[0].loss_of(self.start, &self.params, rows)?;
+    fn loss_of(&mut self, start: &Start<'_>, rows: &[usize]) -> Result<f64> {
+        let loss = self.shards[0].loss_of(start, &self.params, rows)?;
         self.expect_finite(loss)?;
         self.check_weights()?;
         Ok(loss)
@@ -314,11 +334,11 @@ impl Validation {
     }
 
     /// Looks at the parameters now; gives the number of checks since the best ones.
-    fn check(&mut self, trainer: &mut Trainer<'_>) -> Result<usize> {
+    fn check(&mut self, start: &Start<'_>, trainer: &mut Trainer) -> Result<usize> {
         if self.rows.is_empty() {
             return Ok(0);
         }
-        let (start, params) = (trainer.start, &trainer.params);
+        let params = &trainer.params;
         let (mut sum, mut weights) = (0.0, 0.0);
         for piece in self.rows.chunks(PIECE) {
             let weight = start.goal.weight(piece);

@@ -7,7 +7,10 @@ use std::cell::Cell;
 
 use ndarray::Array2;
 use retort::Seed;
-use retort::model::language::{Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions};
+use retort::model::language::{
+    Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions, Soft, Tell,
+};
+use retort::model::loss::Divergence;
 use retort::model::{
     Arch, Decay, Device, InputShape, Lesson, Loss, Model, Optimizer, Recipe, Targets, fit,
 };
@@ -147,5 +150,12 @@ fn a_step_of_a_decoder_allocates_nothing() {
         expect_equal(&format!("{plan:?}"), ADAMW, |recipe| {
             fresh.fit(&corpus, recipe, Seed::new(2)).expect("training ends");
         });
+        for tell in [Tell::Full, Tell::TopK { k: 3 }] {
+            let told = fresh.score(&corpus, tell, Seed::new(3)).expect("texts that fit");
+            let soft = Soft { divergence: Divergence::Jsd { beta: 0.5 }, ..Soft::new(told) };
+            expect_equal(&format!("{plan:?}, {tell:?}"), ADAMW, |recipe| {
+                fresh.fit_soft(&corpus, &soft, recipe, Seed::new(2)).expect("training ends");
+            });
+        }
     }
 }

@@ -1,9 +1,7 @@
 //! Problems as texts to learn from: one problem a text, and only what a model is to write is learnt.
 
-use ndarray::Array2;
-
 use crate::data::suite::{END, Mix, Problem, Split, Suite};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::language::Corpus;
 use crate::seed::Seed;
 
@@ -23,24 +21,7 @@ pub fn corpus<'a>(
     pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
     context: usize,
 ) -> Result<Corpus> {
-    let n = pairs.len();
-    let mut tokens = Array2::from_elem((n, context), u16::from(END));
-    let mut next = Array2::from_elem((n, context), -1);
-    for (row, (prompt, completion)) in pairs.enumerate() {
-        // The last token is only ever the answer to the one before.
-        let len = prompt.len() + completion.len();
-        if prompt.is_empty() || len > context + 1 {
-            let what = format!("tokens of text {row}");
-            let expected = format!("a prompt, and up to {} tokens", context + 1);
-            return Err(Error::input(what, len, expected));
-        }
-        let text = prompt.iter().chain(completion);
-        tokens.row_mut(row).iter_mut().zip(text).for_each(|(to, &byte)| *to = u16::from(byte));
-        let learnt = next.row_mut(row);
-        let places = learnt.into_iter().skip(prompt.len() - 1);
-        places.zip(completion).for_each(|(to, &byte)| *to = i32::from(byte));
-    }
-    Ok(Corpus { tokens, next })
+    Corpus::of(pairs, context, u16::from(END))
 }
 
 #[cfg(test)]

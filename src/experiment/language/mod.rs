@@ -27,7 +27,7 @@ use crate::model::language::{Decoder, Fresh, Language};
 /// Longest text: prompt and completion of any problem in the widest ranges fit.
 pub const CONTEXT: usize = 64;
 /// Different bytes.
-const VOCABULARY: usize = 256;
+pub const VOCABULARY: usize = 256;
 
 /// A decoder over bytes, as teachers and students of the suite are.
 fn decoder(layers: usize, heads: usize, width: usize) -> Decoder {

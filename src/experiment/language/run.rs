@@ -5,14 +5,15 @@ use std::sync::OnceLock;
 
 use super::ground::Ground;
 use super::inversion::{Pair, rebuilt};
+use super::objective::{Material, Objective, Tutor, kept as kept_of};
 use super::plan::{Plan, cell_config, is_counter};
 use super::prompts::Prompts;
 use super::record::{LanguageRecord, Likeness, Role, Spent, Stop, VERSION};
 use super::spec::{LanguageSpec, StudentSpec};
 use super::student::{self, Exchange};
 use super::votes::kept;
-use super::{exam, lesson, rounds};
-use crate::data::suite::{Capability, Mix};
+use super::{CONTEXT, VOCABULARY, exam, lesson, rounds, tokens};
+use crate::data::suite::{Capability, END, Mix};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
 use crate::experiment::config;
@@ -20,7 +21,8 @@ use crate::experiment::folder::RunFolder;
 use crate::experiment::plan::Cell;
 use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
 use crate::model::Cache;
-use crate::model::language::Language;
+use crate::model::language::{Language, Lesson, Soft, Tell};
+use crate::oracle::completion::TokenProbs;
 use crate::seed::Seed;
 
 /// A plan and the grounds of its seeds, laid on first use.
@@ -118,6 +120,9 @@ fn asking(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<(Language
     let student = spec.student(&cell.student)?;
     let arm = spec.arm(&cell.arm)?;
     let budget = cell.budget as usize;
+    if student.objective.on_policy() {
+        return on_policy(spec, student, ground, budget);
+    }
     let held = match student.prompts {
         Prompts::Uncertainty { rounds, candidates } => {
             rounds::exchanges(spec, ground, &arm, student, budget, (rounds, candidates))?
@@ -143,8 +148,17 @@ pub fn learnt(
     // An answer of which nothing is shown teaches nothing.
     let shown = held.iter().filter(|exchange| !exchange.answer.tokens.is_empty());
     let shown = shown.filter(|exchange| !(student.benign_only && exchange.refused()));
+    let shown: Vec<&Exchange> = shown.collect();
     let mut pairs: Vec<Pair> =
-        shown.map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
+        shown.iter().map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
+    let told: Option<Vec<&TokenProbs>> = shown.iter().map(|e| e.answer.logprobs.as_ref()).collect();
+    // Where an API tells nothing of some answers, text alone is left to learn from.
+    if let (Objective::WordKd(objective), Some(told), false) =
+        (&student.objective, told, pairs.is_empty())
+    {
+        let soft = objective.targets(told.into_iter(), VOCABULARY, seed.child("keep"))?;
+        return student::learn_soft(student.model, &spec.training, &pairs, &soft, seed);
+    }
     if student.knows.worked > 0 {
         let worked = worked(ground, student.knows.worked)?;
         if student.knows.invert {
@@ -157,6 +171,64 @@ pub fn learnt(
         return student::fresh(student.model, seed);
     }
     student::learn(student.model, &spec.training, &pairs, seed)
+}
+
+/// A student that has the teacher score what it writes itself.
+fn on_policy(
+    spec: &LanguageSpec,
+    student: &StudentSpec,
+    ground: &Ground,
+    budget: usize,
+) -> Result<(Language, Spent)> {
+    let seed = ground.root.child("student");
+    let tell = match spec.api.top_logprobs {
+        k if k < VOCABULARY => Tell::TopK { k },
+        _ => Tell::Full,
+    };
+    let own_alone = match student.objective {
+        Objective::Minillm(_) => true,
+        Objective::Gkd(gkd) => gkd.lambda >= 1.0,
+        _ => false,
+    };
+    let (prompts, held) = if own_alone {
+        let questions = ground.root.child("questions");
+        (student.prompts.draw(&ground.suite, &ground.mix, budget, questions)?, None)
+    } else {
+        let held = ground.exchanges(spec, &spec.arm("none")?, student, budget)?;
+        let pairs: Vec<Pair> = held.iter().map(|e| (e.prompt.clone(), e.text())).collect();
+        let told = held.iter().filter_map(|e| e.answer.logprobs.as_ref());
+        let soft = Soft::new(kept_of(tell, told, VOCABULARY, seed.child("keep"))?);
+        let lesson = Lesson::soft(student::corpus(&pairs)?, soft);
+        (pairs.into_iter().map(|(prompt, _)| prompt).collect(), Some(lesson))
+    };
+    let material = Material {
+        prompts: prompts.iter().map(|prompt| tokens(prompt)).collect(),
+        held,
+        most: CONTEXT,
+        end: u16::from(END),
+    };
+    let mut tutor = Tutor::new(&ground.teacher, tell);
+    let fresh = student::fresh(student.model, seed)?;
+    let recipe = spec.training.recipe();
+    let fit = seed.child("fit");
+    let model = student.objective.learn(&fresh, &mut tutor, &material, &recipe, fit)?;
+    let given = tutor.spent();
+    let spent = Spent {
+        queries: given.queries,
+        prompt_tokens: given.prompt_tokens,
+        completion_tokens: given.completion_tokens,
+        scored_tokens: given.scored_tokens,
+        usd: 0.0,
+    };
+    Ok((model, priced(spec, spent)))
+}
+
+/// The same with its price; text that is scored is read, and read tokens cost what prompts do.
+fn priced(spec: &LanguageSpec, spent: Spent) -> Spent {
+    let read = (spent.prompt_tokens + spent.scored_tokens) as f64;
+    let usd = read * spec.api.usd_per_million_prompt_tokens
+        + spent.completion_tokens as f64 * spec.api.usd_per_million_completion_tokens;
+    Spent { usd: usd / 1e6, ..spent }
 }
 
 /// Public problems with true scratchpads.
@@ -172,15 +244,8 @@ fn charged(spec: &LanguageSpec, held: &[Exchange]) -> Spent {
     let sum = |tokens: fn(&Exchange) -> usize| held.iter().map(|e| tokens(e) as u64).sum::<u64>();
     let prompt_tokens = sum(|exchange| exchange.prompt.len());
     let completion_tokens = sum(|exchange| exchange.answer.tokens.len());
-    let usd = prompt_tokens as f64 * spec.api.usd_per_million_prompt_tokens
-        + completion_tokens as f64 * spec.api.usd_per_million_completion_tokens;
-    Spent {
-        queries: held.len() as u64,
-        prompt_tokens,
-        completion_tokens,
-        scored_tokens: 0,
-        usd: usd / 1e6,
-    }
+    let queries = held.len() as u64;
+    priced(spec, Spent { queries, prompt_tokens, completion_tokens, ..Spent::default() })
 }
 
 /// A student that asks nobody.

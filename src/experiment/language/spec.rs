@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::objective::Objective;
+use super::objective::{Objective, WordKd};
 use super::prompts::Prompts;
 use super::teacher::TeacherSpec;
 use crate::data::suite::{Capability, Mix, Ranges};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result, check_name, first_repeat};
 use crate::experiment::spec::Seeds;
-use crate::model::language::Sampling;
+use crate::model::language::{Sampling, Tell};
 
 /// A whole experiment: cells = defenses x students x budgets x seeds x swept keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -338,7 +338,7 @@ impl LanguageSpec {
             super::decoder(layers, heads, width).check().map_err(|e| e.under(&key))?;
             student.sampling.check().map_err(|e| e.under(&key))?;
             student.prompts.check().map_err(|e| e.under(&key))?;
-            student.objective.check(&self.api).map_err(|e| e.under(&key))?;
+            self.check_objective(student).map_err(|e| e.under(&key))?;
             if !(1..=99).contains(&student.votes) {
                 let (key, found) = (format!("{key}.votes"), student.votes.to_string());
                 return Err(Error::config(key, found, "1 to 99"));
@@ -358,6 +358,54 @@ impl LanguageSpec {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether a student's objective fits what the API tells and what else the student does; keys are relative to it.
+    fn check_objective(&self, student: &StudentSpec) -> Result<()> {
+        let StudentSpec { objective, .. } = student;
+        objective.check().map_err(|e| e.under("objective"))?;
+        if objective.text_only() {
+            return Ok(());
+        }
+        let (told, all) = (self.api.top_logprobs, super::VOCABULARY);
+        let needed = match objective {
+            Objective::Minillm(_) => all,
+            Objective::WordKd(WordKd { keep: Tell::Sampled { .. }, .. }) => all,
+            _ => 1,
+        };
+        if told < needed {
+            let expected = format!("{needed} or more, for this objective of a student");
+            return Err(Error::config("objective", format!("api.top-logprobs = {told}"), expected));
+        }
+        if student.knows.worked > 0 {
+            let found = format!("worked = {}", student.knows.worked);
+            let expected =
+                "`seq-kd`, which alone can learn from examples without log-probabilities";
+            return Err(Error::config("objective", found, expected));
+        }
+        if !objective.on_policy() {
+            return Ok(());
+        }
+        if let Some(arm) = self.arms().iter().find(|arm| !arm.stack.is_empty()) {
+            let found = format!("an objective on own texts, and arm `{}`", arm.name);
+            let expected = "no arms: defenses answer prompts, and do not score texts";
+            return Err(Error::config("objective", found, expected));
+        }
+        if student.votes > 1 || matches!(student.prompts, Prompts::Uncertainty { .. }) {
+            let expected = "one answer a prompt, and prompts that are not chosen in rounds";
+            return Err(Error::config("objective", "an objective on own texts", expected));
+        }
+        let Training { steps, batch, validation, .. } = self.training;
+        let least = self.budget.queries.iter().min().copied().unwrap_or(0);
+        let learnt = ((1.0 - validation) * least as f64) as usize;
+        if steps * batch > learnt {
+            let found = format!("{steps} steps of {batch} texts");
+            let expected = format!(
+                "at most {learnt} texts, what the smallest budget leaves beside validation: each is asked once"
+            );
+            return Err(Error::config("objective", found, expected));
+        }
+        Ok(())
     }
 
     /// The student of this name.

@@ -4,7 +4,7 @@ use super::spec::{Size, Training};
 use super::{CONTEXT, decoder, lesson};
 use crate::data::suite::is_refusal;
 use crate::error::Result;
-use crate::model::language::Language;
+use crate::model::language::{Corpus, Language, Soft};
 use crate::model::{Decay, Device, Optimizer, Recipe, Schedule};
 use crate::oracle::completion::Completion;
 use crate::seed::Seed;
@@ -59,9 +59,28 @@ pub fn learn(
     held: &[(Vec<u8>, Vec<u8>)],
     seed: Seed,
 ) -> Result<Language> {
-    let pairs = held.iter().map(|(prompt, completion)| (&prompt[..], &completion[..]));
-    let corpus = lesson::corpus(pairs, CONTEXT)?;
+    let corpus = corpus(held)?;
     Ok(fresh(size, seed)?.fit(&corpus, &training.recipe(), seed.child("fit"))?.selected)
+}
+
+/// A student that has learnt what an API told of the distributions at each place of the teacher's texts.
+pub fn learn_soft(
+    size: Size,
+    training: &Training,
+    held: &[(Vec<u8>, Vec<u8>)],
+    soft: &Soft,
+    seed: Seed,
+) -> Result<Language> {
+    let corpus = corpus(held)?;
+    let fitted =
+        fresh(size, seed)?.fit_soft(&corpus, soft, &training.recipe(), seed.child("fit"))?;
+    Ok(fitted.selected)
+}
+
+/// Exchanges as texts to learn from.
+pub fn corpus(held: &[(Vec<u8>, Vec<u8>)]) -> Result<Corpus> {
+    let pairs = held.iter().map(|(prompt, completion)| (&prompt[..], &completion[..]));
+    lesson::corpus(pairs, CONTEXT)
 }
 
 #[cfg(test)]

@@ -6,15 +6,20 @@
 
 mod complete;
 mod decode;
+mod learn;
+mod mix;
 mod reader;
 mod sample;
 mod save;
 mod steer;
 
 pub use complete::{Ask, Reveal};
+pub use learn::Lesson;
 pub use reader::Reader;
 pub use sample::Sampling;
 pub use steer::{Steer, Text};
+
+pub use super::loss::{Soft, Tell, TokenTargets, Weights};
 
 use std::sync::Arc;
 
@@ -24,10 +29,8 @@ use serde::{Deserialize, Serialize};
 use super::cpu;
 use super::init::Draw;
 use super::layer::{Activation, Attention, Dense, Dropout, Embed, Layer, Norm, NormKind, Residual};
-use super::loss::{Goal, tokens::Texts};
 use super::network::Network;
-use super::train::{Start, Trained, train};
-use super::{Device, Parameter, Recipe};
+use super::{Device, Parameter};
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 
@@ -340,38 +343,6 @@ impl Language {
         }
         Array2::from_shape_vec((rows, self.plan.vocabulary), out)
             .map_err(|e| Error::Internal(e.to_string()))
-    }
-
-    /// Learns to tell the next token. Same seed, same device, same build: same weights, at any thread count.
-    pub fn fit(&self, corpus: &Corpus, recipe: &Recipe, seed: Seed) -> Result<Learned> {
-        recipe.check()?;
-        self.check_tokens(corpus.tokens.view())?;
-        let (n, context) = corpus.tokens.dim();
-        expect_shape("next tokens of texts", corpus.next.shape(), &[n, context])?;
-        if n == 0 {
-            return Err(Error::input("texts to learn from", 0, "1 or more"));
-        }
-        let most = self.plan.vocabulary as i32;
-        if let Some(((row, at), token)) =
-            corpus.next.indexed_iter().find(|(_, t)| !(-1..most).contains(*t))
-        {
-            let what = format!("next token of text {row}, position {at}");
-            return Err(Error::input(what, token, format!("-1 or below {most}")));
-        }
-        let goal = Goal::Tokens(Texts { targets: corpus.next.clone() });
-        let inputs = corpus.tokens.mapv(f32::from);
-        let start = Start {
-            network: &self.network,
-            params: &self.params,
-            device: self.device,
-            inputs: inputs.view(),
-            goal: &goal,
-        };
-        let Trained { last, selected, steps, .. } = train(&start, recipe, seed)?;
-        let with = |params| Self { params: Arc::new(params), ..self.clone() };
-        let last = with(last);
-        let selected = selected.map_or_else(|| last.clone(), with);
-        Ok(Learned { last, selected, steps })
     }
 
     fn check_tokens(&self, tokens: ArrayView2<'_, u16>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! A small decoder on texts with a rule.
 
 use super::*;
-use crate::model::{Decay, Optimizer, Schedule};
+use crate::model::{Decay, Optimizer, Recipe, Schedule};
 use crate::oracle::argmax;
 
 mod invariance;

@@ -67,7 +67,7 @@ pub(super) fn check(top: &TopK, classes: usize) -> Result<()> {
 }
 
 /// log of the sum of exponentials; minus infinity for nothing.
-fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
+pub(super) fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = logs.clone().fold(f64::NEG_INFINITY, f64::max);
     if largest == f64::NEG_INFINITY {
         return largest;

@@ -3,17 +3,34 @@
 //!
 //! A loss sums over classes and averages over rows, never over elements.
 
+mod akl;
 pub mod bucket;
+pub mod dist;
+mod divergence;
+pub mod dkd;
 pub mod hard_label;
+pub mod logit_std;
 pub(super) mod part;
+mod random_sampling;
+mod retemper;
 pub mod soft_label;
+mod soft_tokens;
+mod tail;
+mod token_targets;
 pub(super) mod tokens;
+pub mod uld;
 
 use ndarray::{Array2, ArrayView2};
 
+pub use divergence::Divergence;
+pub use retemper::{Leftover, retemper};
+pub use soft_tokens::Soft;
+pub use tail::Tail;
+pub use token_targets::{Tell, TokenTargets};
+pub use tokens::Weights;
+
 use super::cpu::{exp64, vectors};
 use super::layer::texts::Stretch;
-
 use crate::error::{Error, Result, expect_shape};
 use crate::oracle::TopK;
 
@@ -105,19 +122,20 @@ impl Goal {
             Self::Tokens(texts) => n * texts.positions(),
             _ => n,
         };
-        let c = z.len() / rows.max(1);
+        let c = (z.len() / rows.max(1)).max(1);
         let scale = 1.0 / weight;
         match self {
-            Self::Hard(labels) => {
-                rowwise(z, c, scale, room, |i, z, q| hard_label::row(z, q, labels[index[i]]))
-            }
+            Self::Hard(labels) => rowwise(z, c, scale, &mut room.probs, |i, z, q| {
+                hard_label::row(z, q, labels[index[i]])
+            }),
             Self::Soft(tempered) => tempered.rows(index, z, c, scale, room),
             Self::Bucket(top) => {
-                rowwise(z, c, scale, room, |i, z, q| bucket::row(z, q, top, index[i]))
+                rowwise(z, c, scale, &mut room.probs, |i, z, q| bucket::row(z, q, top, index[i]))
             }
             Self::Tokens(texts) => {
                 let mut places = texts.places(index, lying);
-                rowwise(z, c, scale, room, |_, z, q| texts.row(z, q, places.next()))
+                let Room { probs, desk, .. } = room;
+                rowwise(z, c, scale, probs, |_, z, q| texts.row(z, q, places.next(), desk))
             }
             Self::Part(part) => part.loss(index, z, weight, room),
         }
@@ -165,6 +183,12 @@ pub fn softmax(logits: ArrayView2<'_, f64>) -> Array2<f64> {
     probs
 }
 
+/// Log softmax of a row, in place.
+fn log_softmax(z: &mut [f64]) {
+    let shift = bucket::log_sum(z.iter().copied());
+    z.iter_mut().for_each(|z| *z -= shift);
+}
+
 /// Softmax of each row of `c` logits, in place.
 pub(super) fn soften(rows: &mut [f64], c: usize) {
     let c = c.max(1);
@@ -181,6 +205,7 @@ pub(super) struct Room {
     probs: Vec<f64>,
     /// Logits of a part of the outputs.
     part: Vec<f64>,
+    desk: soft_tokens::Desk,
 }
 
 /// e^(z - largest z of the row), in place. NaN and infinite logits give NaN, never a panic.
@@ -201,10 +226,9 @@ fn rowwise(
     z: &mut [f64],
     c: usize,
     scale: f64,
-    room: &mut Room,
+    probs: &mut Vec<f64>,
     mut f: impl FnMut(usize, &mut [f64], &[f64]) -> f64,
 ) -> f64 {
-    let probs = &mut room.probs;
     probs.clear();
     probs.extend_from_slice(z);
     exponentials(probs, c);
@@ -230,7 +254,7 @@ fn by_row(
     let (n, c) = logits.dim();
     let mut grad = logits.as_standard_layout().into_owned();
     let z = grad.as_slice_mut().expect("a new array is row-major");
-    let loss = rowwise(z, c.max(1), 1.0 / n as f64, &mut Room::default(), f);
+    let loss = rowwise(z, c.max(1), 1.0 / n as f64, &mut Vec::new(), f);
     (loss, grad)
 }
 

@@ -62,7 +62,7 @@ impl Tempered {
         room: &mut Room,
     ) -> f64 {
         z.iter_mut().for_each(|z| *z /= self.temperature);
-        rowwise(z, c, scale, room, |i, z, q| self.row(z, q, index[i]))
+        rowwise(z, c, scale, &mut room.probs, |i, z, q| self.row(z, q, index[i]))
     }
 
     /// Loss of one row, given log softmax and softmax of the tempered logits; the gradient in place of

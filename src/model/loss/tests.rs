@@ -1,92 +1,11 @@
-//! Losses against reference vectors and published slips.
+//! Losses against published slips; reference vectors and laws have files of their own.
+
+mod laws;
+mod soft;
+mod vectors;
 
 use super::*;
 use ndarray::{Axis, arr2, concatenate};
-use serde_json::Value;
-
-const VECTORS: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/losses.json"));
-
-fn rows<T>(value: &Value, f: impl Fn(&Value) -> T) -> Array2<T> {
-    let rows = value.as_array().unwrap();
-    let flat: Vec<T> = rows.iter().flat_map(|r| r.as_array().unwrap()).map(f).collect();
-    Array2::from_shape_vec((rows.len(), flat.len() / rows.len()), flat).unwrap()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap()
-}
-
-fn labels(value: &Value) -> Vec<usize> {
-    value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
-}
-
-fn kd(input: &Value, logits: &Array2<f64>) -> (f64, Array2<f64>) {
-    let probs = softmax(rows(&input["teacher_logits"], number).view());
-    let tempered = soft_label::Tempered::new(probs.view(), number(&input["T"]), 1e-300).unwrap();
-    tempered.loss(logits.view())
-}
-
-/// Methods of the file that our losses compute.
-const OURS: [&str; 6] = ["ce", "soft_ce", "kd", "kd_probs", "kd_total", "topk_tail"];
-
-/// What our losses give for a case, or none for a method that is not ours.
-fn ours(method: &str, input: &Value) -> Option<(f64, Array2<f64>)> {
-    if !OURS.contains(&method) {
-        return None;
-    }
-    let logits = rows(&input["student_logits"], number);
-    Some(match method {
-        "ce" => hard_label::loss(logits.view(), &labels(&input["labels"])),
-        "soft_ce" => cross_entropy(logits.view(), rows(&input["targets"], number).view()),
-        "kd" => kd(input, &logits),
-        "kd_probs" => {
-            let probs = rows(&input["teacher_probs"], number);
-            let (t, eps) = (number(&input["T"]), number(&input["eps"]));
-            soft_label::Tempered::new(probs.view(), t, eps).unwrap().loss(logits.view())
-        }
-        "kd_total" => {
-            let (soft, soft_grad) = kd(input, &logits);
-            let (hard, hard_grad) = hard_label::loss(logits.view(), &labels(&input["labels"]));
-            let (a, b) = (number(&input["w_ce"]), number(&input["w_kd"]));
-            (a * hard + b * soft, hard_grad * a + soft_grad * b)
-        }
-        "topk_tail" => {
-            let ids = rows(&input["ids"], |v| v.as_u64().unwrap() as usize);
-            let probs = rows(&input["logprobs"], |v| libm::exp(number(v)));
-            let classes = input["vocab"].as_u64().unwrap() as usize;
-            let top = TopK { classes, ids, probs };
-            bucket::check(&top, classes).unwrap();
-            bucket::loss(logits.view(), &top)
-        }
-        other => panic!("{other} is listed but not computed"),
-    })
-}
-
-#[test]
-fn losses_and_gradients_match_the_reference_vectors() {
-    let file: Value = serde_json::from_str(VECTORS).unwrap();
-    let mut checked = 0;
-    for case in file["cases"].as_array().unwrap() {
-        let method = case["method"].as_str().unwrap();
-        let Some((loss, grad)) = ours(method, &case["input"]) else { continue };
-        let expected = match method {
-            "topk_tail" => &case["expected"]["bucket"],
-            _ => &case["expected"],
-        };
-        let (abs, rel) = (number(&case["tolerance"]["abs"]), number(&case["tolerance"]["rel"]));
-        let pass =
-            |found: f64, expected: f64| (found - expected).abs() <= abs + rel * expected.abs();
-        let id = &case["id"];
-        let expected_loss = number(&expected["loss"]);
-        assert!(pass(loss, expected_loss), "{id}: {loss}, expected {expected_loss}");
-        for (found, expected) in grad.iter().zip(&rows(&expected["grad"], number)) {
-            assert!(pass(*found, *expected), "{id}: gradient {found}, expected {expected}");
-        }
-        checked += 1;
-    }
-    assert_eq!(checked, 4 + 4 + 10 + 2 + 2 + 7);
-}
 
 fn soft(teacher: &Array2<f64>, student: &Array2<f64>, t: f64) -> f64 {
     let probs = softmax(teacher.view());

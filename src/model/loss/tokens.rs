@@ -1,8 +1,10 @@
-//! Cross-entropy to the next token at each position that counts. Divided by the number of those, so
-//! that no text weighs more for being cut otherwise.
+//! What texts teach at each position that counts: the next token, or a teacher's distribution over it. Divided by
+//! the number of those positions, so that no text weighs more for being cut otherwise.
 
 use ndarray::Array2;
 
+use super::soft_tokens::{Desk, Soft};
+use crate::error::{Error, Result, expect_shape};
 use crate::model::layer::texts::Stretch;
 
 /// Next tokens of texts, and which of them count.
@@ -10,6 +12,81 @@ use crate::model::layer::texts::Stretch;
 pub(in crate::model) struct Texts {
     /// `[n, positions]`; -1 where nothing is learnt.
     pub targets: Array2<i32>,
+    /// None where next tokens are all that is learnt.
+    pub taught: Option<Taught>,
+}
+
+/// What positions learn beside or instead of their token.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct Taught {
+    soft: Option<Soft>,
+    weights: Option<Weights>,
+    /// `[n, positions]` the how-manieth a position is of those that count.
+    rows: Array2<u32>,
+}
+
+/// How much each position that counts weighs, text after text, in place of the shares of [`Soft`]. Weights may be
+/// negative; the sum is still divided by the number of positions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// Of the divergence from the teacher's distribution.
+    pub soft: Vec<f64>,
+    /// Of the cross-entropy to the token itself.
+    pub hard: Vec<f64>,
+}
+
+impl Taught {
+    /// Refuses what does not fit the positions that count in `targets`.
+    pub(in crate::model) fn new(
+        targets: &Array2<i32>,
+        soft: Option<Soft>,
+        weights: Option<Weights>,
+        vocabulary: usize,
+    ) -> Result<Self> {
+        let mut counted = 0_u32;
+        let rows = Array2::from_shape_fn(targets.dim(), |place| {
+            counted += u32::from(targets[place] >= 0);
+            counted.saturating_sub(1)
+        });
+        let counted = counted as usize;
+        if let Some(soft) = &soft {
+            soft.check(counted, vocabulary)?;
+        }
+        for (what, weights) in weights
+            .iter()
+            .flat_map(|w| [("weights of divergences", &w.soft), ("weights of tokens", &w.hard)])
+        {
+            expect_shape(what, &[weights.len()], &[counted])?;
+            if let Some((row, w)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite()) {
+                return Err(Error::input(format!("{what}, {row}"), w, "a finite number"));
+            }
+        }
+        Ok(Self { soft, weights, rows })
+    }
+
+    fn row(
+        &self,
+        z: &mut [f64],
+        q: &[f64],
+        place: (usize, usize),
+        token: usize,
+        desk: &mut Desk,
+    ) -> f64 {
+        let row = self.rows[place] as usize;
+        let [soft, hard] = match (&self.weights, &self.soft) {
+            (Some(weights), _) => [weights.soft[row], weights.hard[row]],
+            (None, Some(soft)) => [1.0 - soft.hard, soft.hard],
+            (None, None) => [0.0, 1.0],
+        };
+        match &self.soft {
+            Some(targets) => targets.row(z, q, (row, token), [soft, hard], desk),
+            None => {
+                let loss = super::hard_label::row(z, q, token);
+                z.iter_mut().for_each(|z| *z *= hard);
+                hard * loss
+            }
+        }
+    }
 }
 
 impl Texts {
@@ -44,11 +121,18 @@ impl Texts {
 
     /// Loss of the token at this (text, position), given log softmax and softmax; the gradient in place of the
     /// former. Nothing where nothing is learnt, or where no text lies.
-    pub(super) fn row(&self, z: &mut [f64], q: &[f64], place: Option<(usize, usize)>) -> f64 {
-        let target = place.and_then(|place| usize::try_from(self.targets[place]).ok());
-        match target {
-            Some(target) => super::hard_label::row(z, q, target),
-            None => {
+    pub(super) fn row(
+        &self,
+        z: &mut [f64],
+        q: &[f64],
+        place: Option<(usize, usize)>,
+        desk: &mut Desk,
+    ) -> f64 {
+        let target = |place| usize::try_from(self.targets[place]).ok().map(|token| (place, token));
+        match (place.and_then(target), &self.taught) {
+            (Some((_, token)), None) => super::hard_label::row(z, q, token),
+            (Some((place, token)), Some(taught)) => taught.row(z, q, place, token, desk),
+            (None, _) => {
                 z.fill(0.0);
                 0.0
             }

@@ -59,7 +59,8 @@ fn works() -> Vec<Work> {
         let n = 6;
         let x = (0..n * context).map(|i| (i * 13 % 50) as f32).collect();
         let targets = Array2::from_shape_fn((n, context), |(i, j)| ((i * 5 + j) % 51) as i32 - 1);
-        let (network, goal) = (plan.network().unwrap(), Goal::Tokens(Texts { targets }));
+        let (network, goal) =
+            (plan.network().unwrap(), Goal::Tokens(Texts { targets, taught: None }));
         works.push(Work { name: format!("{plan:?}"), network, x, n, goal });
     }
     works
@@ -118,7 +119,7 @@ fn both_executors_agree_on_losses_updates_answers_and_input_gradients() {
 #[test]
 fn texts_one_after_another_learn_as_texts_padded_to_the_context_do() {
     for Work { name, network, x, n, goal } in works() {
-        let Goal::Tokens(Texts { mut targets }) = goal else { continue };
+        let Goal::Tokens(Texts { mut targets, .. }) = goal else { continue };
         let context = targets.ncols();
         // Text i counts up to token 3 i, the last to its end; one teaches nothing at all.
         targets.indexed_iter_mut().for_each(|((i, j), t)| {
@@ -127,7 +128,7 @@ fn texts_one_after_another_learn_as_texts_padded_to_the_context_do() {
             }
         });
         targets.row_mut(2).fill(-1);
-        let goal = Goal::Tokens(Texts { targets });
+        let goal = Goal::Tokens(Texts { targets, taught: None });
         let Goal::Tokens(texts) = &goal else { unreachable!() };
         let rows: Vec<usize> = (0..n).collect();
         let params = network.draw(Seed::new(1));
