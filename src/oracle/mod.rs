@@ -5,6 +5,7 @@
 //! [`Oracle`] may be a model in this process, a script, a table, or a server on a loopback address.
 //! No oracle knows who pays, and none knows the defenses in front of it.
 
+pub mod completion;
 pub mod http;
 pub mod oip;
 pub mod scripted;
