@@ -2,16 +2,20 @@
 //! them as rows of one batch, attention keeps keys and values of each.
 
 use super::Language;
-use super::sample::{Chooser, Sampling};
-use crate::error::{Error, Result, expect_shape};
+use super::complete::Ask;
+use super::sample::Sampling;
+use super::steer::{Steer, Text};
+use crate::error::{Error, Result};
 use crate::model::layer::{Layer, Memory, Room, sized};
 use crate::seed::Seed;
 
 /// A text on its way.
-struct Stream {
+pub(super) struct Stream {
     /// Its place among the texts of the call.
-    number: usize,
+    pub(super) number: usize,
     tokens: Vec<u16>,
+    /// Tokens of the prompt.
+    prompt: usize,
     /// Tokens that the network has seen.
     seen: usize,
     /// Length at which it ends.
@@ -20,14 +24,48 @@ struct Stream {
     memories: Vec<Memory<f32>>,
 }
 
+impl Stream {
+    /// Tokens that the network has yet to see.
+    pub(super) fn unread(&self) -> usize {
+        self.tokens.len() - self.seen
+    }
+
+    /// Becomes `tokens`, which go on from what it is.
+    pub(super) fn follow(&mut self, model: &Language, tokens: &[u16]) -> Result<()> {
+        let (number, limit) = (self.number, model.plan.context);
+        if tokens.len() > limit || !tokens.starts_with(&self.tokens) {
+            let expected = format!("the {} read before and more, up to {limit}", self.tokens.len());
+            return Err(Error::input(format!("tokens of text {number}"), tokens.len(), expected));
+        }
+        let new = &tokens[self.tokens.len()..];
+        new.iter().try_for_each(|&t| model.check_token(&format!("token of text {number}"), t))?;
+        self.tokens.extend_from_slice(new);
+        Ok(())
+    }
+
+    fn text(&self) -> Text<'_> {
+        Text { number: self.number, tokens: &self.tokens, prompt: self.prompt }
+    }
+}
+
 /// Buffers of a step, used again by the next.
-struct Desk {
+pub(super) struct Desk {
     room: Room<f32>,
     kept: Vec<f32>,
     spare: Vec<Vec<f32>>,
+    x: Vec<f32>,
 }
 
 impl Desk {
+    pub(super) fn new() -> Self {
+        Self { room: Room::of_fixed(), kept: Vec::new(), spare: Vec::new(), x: Vec::new() }
+    }
+
+    /// A buffer that is no longer needed.
+    pub(super) fn take_back(&mut self, buffer: Vec<f32>) {
+        self.spare.push(buffer);
+    }
+
     /// A buffer of this length; what it holds is to be overwritten.
     fn buffer(&mut self, len: usize) -> Vec<f32> {
         let same = self.spare.iter().rposition(|buffer| buffer.len() == len);
@@ -49,7 +87,9 @@ impl Language {
         most: usize,
         end: Option<u16>,
     ) -> Result<Vec<Vec<u16>>> {
-        self.continued(prompts, most, end, |_, logits| crate::oracle::argmax(logits.iter()) as u16)
+        self.continued(prompts, most, end, None, |_, _, logits| {
+            crate::oracle::argmax(logits.iter()) as u16
+        })
     }
 
     /// The same with tokens drawn as `sampling` says. Each text has a stream of its own, so what it becomes
@@ -62,22 +102,19 @@ impl Language {
         sampling: &Sampling,
         streams: &[Seed],
     ) -> Result<Vec<Vec<u16>>> {
-        sampling.check()?;
-        expect_shape("streams of texts", &[streams.len()], &[prompts.len()])?;
-        let mut draws: Vec<_> = streams.iter().map(Seed::rng).collect();
-        let mut chooser = Chooser::default();
-        self.continued(prompts, most, end, |number, logits| {
-            chooser.choose(logits, sampling, &mut draws[number])
-        })
+        let ask = Ask { prompts, most, end, sampling: *sampling, streams, reveal: None };
+        Ok(self.complete(&ask, None)?.into_iter().map(|answer| answer.tokens).collect())
     }
 
-    /// Continues each prompt by tokens that `choose` takes, given the text's number and its logits.
-    fn continued(
+    /// Continues each prompt by tokens that `choose` takes, given the text's number, its logits, and what
+    /// `steer` made of them.
+    pub(super) fn continued(
         &self,
         prompts: &[Vec<u16>],
         most: usize,
         end: Option<u16>,
-        mut choose: impl FnMut(usize, &[f32]) -> u16,
+        mut steer: Option<&mut (dyn Steer + '_)>,
+        mut choose: impl FnMut(usize, &[f32], &[f32]) -> u16,
     ) -> Result<Vec<Vec<u16>>> {
         if let Some(end) = end {
             self.check_token("token that ends a text", end)?;
@@ -87,35 +124,52 @@ impl Language {
             .enumerate()
             .map(|(i, prompt)| self.stream(i, prompt, most))
             .collect::<Result<Vec<_>>>()?;
-        let mut desk = Desk { room: Room::of_fixed(), kept: Vec::new(), spare: Vec::new() };
+        let mut desk = Desk::new();
         let vocabulary = self.plan.vocabulary;
-        let mut x = Vec::new();
+        let (mut own, mut steered) = (Vec::new(), Vec::new());
         loop {
             let mut going: Vec<&mut Stream> =
                 streams.iter_mut().filter(|s| s.tokens.len() < s.end).collect();
             if going.is_empty() {
                 break;
             }
-            x.clear();
-            x.extend(going.iter().map(|s| f32::from(s.tokens[s.seen])));
-            let y = self.step(self.network.layers(), &mut going, &x, &mut 0, &mut desk);
-            for (stream, logits) in going.into_iter().zip(y.chunks_exact(vocabulary)) {
-                stream.seen += 1;
-                if stream.seen == stream.tokens.len() {
-                    let token = choose(stream.number, logits);
-                    stream.tokens.push(token);
-                    if Some(token) == end {
-                        stream.end = stream.tokens.len();
-                    }
+            let y = self.advance(&mut going, &mut desk);
+            // Those that are through their prompts get a token each.
+            own.clear();
+            let rows = going.iter().zip(y.chunks_exact(vocabulary));
+            rows.filter(|(s, _)| s.unread() == 0).for_each(|(_, row)| own.extend_from_slice(row));
+            desk.take_back(y);
+            going.retain(|stream| stream.unread() == 0);
+            steered.clone_from(&own);
+            if let (Some(steer), false) = (&mut steer, going.is_empty()) {
+                let texts: Vec<Text<'_>> = going.iter().map(|stream| stream.text()).collect();
+                steer.steer(&texts, &mut steered)?;
+            }
+            let rows = own.chunks_exact(vocabulary).zip(steered.chunks_exact(vocabulary));
+            for (stream, (own, steered)) in going.into_iter().zip(rows) {
+                let token = choose(stream.number, own, steered);
+                stream.tokens.push(token);
+                if Some(token) == end {
+                    stream.end = stream.tokens.len();
                 }
             }
-            desk.spare.push(y);
         }
-        let new = streams.into_iter().zip(prompts);
-        Ok(new.map(|(mut stream, prompt)| stream.tokens.split_off(prompt.len())).collect())
+        Ok(streams.into_iter().map(|mut s| s.tokens.split_off(s.prompt)).collect())
     }
 
-    fn stream(&self, number: usize, prompt: &[u16], most: usize) -> Result<Stream> {
+    /// One more token of each stream: logits `[streams, vocabulary]` after it. The buffer is to be given back.
+    pub(super) fn advance(&self, streams: &mut [&mut Stream], desk: &mut Desk) -> Vec<f32> {
+        let mut x = std::mem::take(&mut desk.x);
+        x.clear();
+        x.extend(streams.iter().map(|s| f32::from(s.tokens[s.seen])));
+        let y = self.step(self.network.layers(), streams, &x, &mut 0, desk);
+        desk.x = x;
+        streams.iter_mut().for_each(|stream| stream.seen += 1);
+        y
+    }
+
+    /// A text that is at the start of its prompt and may become `most` tokens longer.
+    pub(super) fn stream(&self, number: usize, prompt: &[u16], most: usize) -> Result<Stream> {
         let limit = self.plan.context;
         if prompt.is_empty() || prompt.len() > limit {
             let what = format!("tokens of prompt {number}");
@@ -126,7 +180,8 @@ impl Language {
         let mut memories = Vec::new();
         remember(self.network.layers(), &mut memories);
         let end = prompt.len().saturating_add(most).min(limit + 1);
-        Ok(Stream { number, tokens: prompt.to_vec(), seen: 0, end, memories })
+        let (tokens, prompt) = (prompt.to_vec(), prompt.len());
+        Ok(Stream { number, tokens, prompt, seen: 0, end, memories })
     }
 
     fn check_token(&self, what: &str, token: u16) -> Result<()> {

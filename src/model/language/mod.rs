@@ -4,11 +4,17 @@
 //! width with GELU or SiLU, rotary or learnt positions, and an output layer of its own. Trained by the loop that trains
 //! classifiers; answers come one token at a time, with the keys and values of the past kept.
 
+mod complete;
 mod decode;
+mod reader;
 mod sample;
 mod save;
+mod steer;
 
+pub use complete::{Ask, Reveal};
+pub use reader::Reader;
 pub use sample::Sampling;
+pub use steer::{Steer, Text};
 
 use std::sync::Arc;
 
@@ -339,19 +345,7 @@ impl Language {
     /// Learns to tell the next token. Same seed, same device, same build: same weights, at any thread count.
     pub fn fit(&self, corpus: &Corpus, recipe: &Recipe, seed: Seed) -> Result<Learned> {
         recipe.check()?;
-        self.check_tokens(corpus.tokens.view())?;
-        let (n, context) = corpus.tokens.dim();
-        expect_shape("next tokens of texts", corpus.next.shape(), &[n, context])?;
-        if n == 0 {
-            return Err(Error::input("texts to learn from", 0, "1 or more"));
-        }
-        let most = self.plan.vocabulary as i32;
-        if let Some(((row, at), token)) =
-            corpus.next.indexed_iter().find(|(_, t)| !(-1..most).contains(*t))
-        {
-            let what = format!("next token of text {row}, position {at}");
-            return Err(Error::input(what, token, format!("-1 or below {most}")));
-        }
+        self.check_corpus(corpus)?;
         let goal = Goal::Tokens(Texts { targets: corpus.next.clone() });
         let inputs = corpus.tokens.mapv(f32::from);
         let start = Start {
@@ -366,6 +360,23 @@ impl Language {
         let last = with(last);
         let selected = selected.map_or_else(|| last.clone(), with);
         Ok(Learned { last, selected, steps })
+    }
+
+    fn check_corpus(&self, corpus: &Corpus) -> Result<()> {
+        self.check_tokens(corpus.tokens.view())?;
+        let (n, context) = corpus.tokens.dim();
+        expect_shape("next tokens of texts", corpus.next.shape(), &[n, context])?;
+        if n == 0 {
+            return Err(Error::input("texts to learn from", 0, "1 or more"));
+        }
+        let most = self.plan.vocabulary as i32;
+        if let Some(((row, at), token)) =
+            corpus.next.indexed_iter().find(|(_, t)| !(-1..most).contains(*t))
+        {
+            let what = format!("next token of text {row}, position {at}");
+            return Err(Error::input(what, token, format!("-1 or below {most}")));
+        }
+        Ok(())
     }
 
     fn check_tokens(&self, tokens: ArrayView2<'_, u16>) -> Result<()> {
