@@ -6,12 +6,15 @@
 
 mod complete;
 mod decode;
+mod gradient;
+mod head;
 mod reader;
 mod sample;
 mod save;
 mod steer;
 
 pub use complete::{Ask, Reveal};
+pub use head::{Away, HeadRecipe};
 pub use reader::Reader;
 pub use sample::Sampling;
 pub use steer::{Steer, Text};
