@@ -16,6 +16,7 @@ mod rows;
 mod spec;
 mod stack;
 pub mod temperature;
+pub mod text;
 pub mod top_k;
 
 pub use spec::{Counter, DefenseCard, DefenseSpec, cards};

@@ -1,7 +1,9 @@
 //! Language models and the capability suite: problems as texts to learn from, and exams.
 
+pub mod canaries;
 pub mod exam;
 pub mod lesson;
+pub mod radioactivity;
 pub mod student;
 pub mod teacher;
 
