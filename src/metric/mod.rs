@@ -1,5 +1,6 @@
 //! Pure scores with unit, direction and uncertainty. No model, no file, no clock.
 
+mod binomial;
 mod catalog;
 mod classify;
 mod curve;
@@ -11,9 +12,11 @@ mod roc;
 mod special;
 mod strongest;
 mod survival;
+mod watermark;
 
 use serde::{Deserialize, Serialize};
 
+pub use binomial::{Tail, binomial_tail, canary_test};
 pub use catalog::{CATALOG, MetricCard};
 pub use classify::{
     accuracy, agreement, agreement_on_errors, ece, ece_of, floor_accuracy, floor_agreement,
@@ -30,6 +33,9 @@ pub use recovered::{Fieller, Recovered, recovered, recovered_independent};
 pub use roc::{AtFpr, auc, precision, tpr_at_fpr};
 pub use strongest::{CrossFit, cross_fitted, dc, de, headline};
 pub use survival::{Step, Survival, kaplan_meier};
+pub use watermark::{
+    Green, Pairs, flat_green_share, spike_entropy, spike_modulus, tokens_needed, z_p, z_score,
+};
 
 /// Which direction of a score is better for the one whom it describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,15 +17,15 @@ fn cases(method: &str) -> Vec<Value> {
     all
 }
 
-fn number(v: &Value) -> f64 {
+pub fn number(v: &Value) -> f64 {
     v.as_f64().unwrap_or_else(|| panic!("a number, not {v}"))
 }
 
-fn numbers(v: &Value) -> Vec<f64> {
+pub fn numbers(v: &Value) -> Vec<f64> {
     v.as_array().unwrap().iter().map(number).collect()
 }
 
-fn close(case: &Value, got: f64, expected: &Value) {
+pub fn close(case: &Value, got: f64, expected: &Value) {
     let (abs, rel) = (number(&case["tolerance"]["abs"]), number(&case["tolerance"]["rel"]));
     let expected = number(expected);
     assert!(

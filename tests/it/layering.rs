@@ -10,7 +10,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("model", &["oracle"][..]),
         ("data", &["model"][..]),
         ("oracle", &["ledger", "model", "data"][..]),
-        ("defense", &["oracle"][..]),
+        ("defense", &["model", "oracle"][..]),
         ("student", &["model", "oracle"][..]),
         ("metric", &[][..]),
         ("gateway", &["ledger", "oracle", "defense"][..]),
@@ -67,7 +67,7 @@ fn code(path: &Path) -> String {
     lines.join("\n")
 }
 
-/// A file of tests only.
+/// A file of tests only, which may name any room, as test modules may.
 fn is_test(path: &Path) -> bool {
     let name = path.to_string_lossy();
     name.ends_with("tests.rs") || name.contains("/tests/")
@@ -85,7 +85,7 @@ fn rooms_name_only_the_rooms_they_may() {
     sources(&super::root().join("src"), &mut files);
     let rules = allowed();
     let mut broken = Vec::new();
-    for file in files {
+    for file in files.into_iter().filter(|file| !is_test(file)) {
         let Some(room) = room_of(&file) else { continue };
         let Some(may) = rules.get(room.as_str()) else { continue };
         let code = code(&file);

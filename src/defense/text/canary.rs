@@ -3,8 +3,9 @@
 //! Some of the prompts that an account asks become its canaries, until there are `count` of them: one prompt
 //! in `one-in`, drawn from the key, the account and the prompt. Each has an answer of its own, eight letters
 //! that mean nothing, drawn likewise; asking again gives the same. A model that gives such answers has
-//! learnt from that account, and from which one, as no two accounts share them; `metric::canary_test` says how
-//! sure that is. Honest users get them too: that is the cost, and free text bears it best.
+//! learnt from that account, and from which one, as no two accounts share them; `experiment::language::canaries`
+//! asks it, and `metric::canary_test` says how sure that is. Honest users get them too: that is the cost, and
+//! free text bears it best.
 
 use std::collections::BTreeMap;
 

@@ -9,12 +9,15 @@
 //! a token put in another's place takes over what was told of the other, and an answer that the teacher did
 //! not write has none, which tells it from others wherever these have some.
 
+pub mod antidistillation;
 pub mod canary;
+pub mod doge;
 pub mod hide_logprobs;
 pub mod hide_scratchpad;
 pub mod paraphrase;
 pub mod poison;
 pub mod prompt;
+mod proxy;
 pub mod refusal_filter;
 pub mod round_logprobs;
 mod spec;
@@ -25,7 +28,9 @@ pub mod temperature_floor;
 mod tests;
 pub mod top_k_logprobs;
 pub mod truncate;
+pub mod watermark;
 
+pub use proxy::Proxy;
 pub use spec::{TextDefenseCard, TextDefenseSpec, cards};
 pub use stack::{TextBatch, TextStack};
 

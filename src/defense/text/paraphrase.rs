@@ -95,8 +95,8 @@ mod tests {
     fn forms(prompt: &str, answer: &str) -> BTreeSet<String> {
         let mut layer = Paraphrase { key: Seed::new(2) };
         let mut ask = |i| reply(&mut layer, &format!("{prompt}{i} "), answer);
-        let once: Vec<String> = (0..200).map(&mut ask).collect();
-        assert_eq!((0..200).map(ask).collect::<Vec<_>>(), once, "asking again gives the same");
+        let once: Vec<String> = (0..400).map(&mut ask).collect();
+        assert_eq!((0..400).map(ask).collect::<Vec<_>>(), once, "asking again gives the same");
         once.into_iter().collect()
     }
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::prompt::Scope;
 use super::{
-    Changes, Hook, canary, hide_logprobs, hide_scratchpad, paraphrase, poison, refusal_filter,
-    round_logprobs, summarise_scratchpad, temperature_floor, top_k_logprobs, truncate,
+    Changes, Hook, antidistillation, canary, doge, hide_logprobs, hide_scratchpad, paraphrase,
+    poison, refusal_filter, round_logprobs, summarise_scratchpad, temperature_floor,
+    top_k_logprobs, truncate, watermark,
 };
 use crate::error::Result;
 use crate::seed::Seed;
@@ -15,8 +16,12 @@ use crate::seed::Seed;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TextDefenseSpec {
+    /// Words that make whoever learns from them worse; needs a proxy student.
+    Antidistillation(antidistillation::Params),
     /// Planted odd answers, different for each account.
     Canary(canary::Params),
+    /// An output layer that students learn little from; needs a proxy student.
+    Doge(doge::Params),
     /// Tokens and nothing else.
     HideLogprobs(hide_logprobs::Params),
     /// Results without the way to them.
@@ -37,6 +42,8 @@ pub enum TextDefenseSpec {
     TopKLogprobs(top_k_logprobs::Params),
     /// Answers cut to a number of tokens.
     Truncate(truncate::Params),
+    /// A mark in the choice of words, found with a key.
+    Watermark(watermark::Params),
 }
 
 /// What listings show.
@@ -65,7 +72,9 @@ impl TextDefenseSpec {
     pub fn examples() -> Vec<Self> {
         let words = vec!["arson".to_string()];
         vec![
+            Self::Antidistillation(antidistillation::Params { lambda: 0.1, epsilon: 0.01 }),
             Self::Canary(canary::Params { count: 20, one_in: 4, scope: Scope::Text }),
+            Self::Doge(doge::Params { c: 1e-3, steps: 200, lr: 5e-4 }),
             Self::HideLogprobs(hide_logprobs::Params {}),
             Self::HideScratchpad(hide_scratchpad::Params {}),
             Self::Paraphrase(paraphrase::Params {}),
@@ -76,13 +85,26 @@ impl TextDefenseSpec {
             Self::TemperatureFloor(temperature_floor::Params { t: 1.5 }),
             Self::TopKLogprobs(top_k_logprobs::Params { k: 5 }),
             Self::Truncate(truncate::Params { tokens: 16 }),
+            Self::Watermark(watermark::Params::default()),
         ]
+    }
+
+    /// Its kind with its parameters: `poison(share=0.2)`.
+    pub fn label(&self) -> String {
+        crate::defense::spec::label(self.kind(), self)
+    }
+
+    /// True if it needs a model in the place of the students that are expected.
+    pub const fn needs_proxy(&self) -> bool {
+        matches!(self, Self::Antidistillation(_) | Self::Doge(_))
     }
 
     /// Its `kind` in a config.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Antidistillation(_) => "antidistillation",
             Self::Canary(_) => "canary",
+            Self::Doge(_) => "doge",
             Self::HideLogprobs(_) => "hide-logprobs",
             Self::HideScratchpad(_) => "hide-scratchpad",
             Self::Paraphrase(_) => "paraphrase",
@@ -93,13 +115,17 @@ impl TextDefenseSpec {
             Self::TemperatureFloor(_) => "temperature-floor",
             Self::TopKLogprobs(_) => "top-k-logprobs",
             Self::Truncate(_) => "truncate",
+            Self::Watermark(_) => "watermark",
         }
     }
 
     /// Where it works.
     pub const fn hook(&self) -> Hook {
         match self {
-            Self::TemperatureFloor(_) => Hook::Decode,
+            Self::Antidistillation(_) | Self::TemperatureFloor(_) | Self::Watermark(_) => {
+                Hook::Decode
+            }
+            Self::Doge(_) => Hook::Train,
             _ => Hook::Reply,
         }
     }
@@ -107,9 +133,9 @@ impl TextDefenseSpec {
     /// Where it comes from.
     pub const fn paper(&self) -> &'static str {
         match self {
-            Self::Canary(_) => {
-                "Carlini et al. 2019 (arXiv:1802.08232), section 4; per account ours"
-            }
+            Self::Antidistillation(_) => "Savani et al. 2025 (arXiv:2504.13146)",
+            Self::Canary(_) => "Carlini et al. 2019 (arXiv:1802.08232); per account ours",
+            Self::Doge(_) => "Li et al. 2025 (arXiv:2505.19504)",
             Self::HideLogprobs(_) => "Kim and Rush 2016 (arXiv:1606.07947): what is left to learn",
             Self::HideScratchpad(_) => "DistillGuard (arXiv:2603.07835): reasoning hidden",
             Self::Paraphrase(_) => "DistillGuard (arXiv:2603.07835): answers paraphrased",
@@ -120,12 +146,13 @@ impl TextDefenseSpec {
                 "trace inversion (arXiv:2603.07267): what it starts from"
             }
             Self::TemperatureFloor(_) => "baseline of antidistillation sampling (arXiv:2504.13146)",
-            Self::TopKLogprobs(_) => "Carlini et al. 2024 (arXiv:2403.06634), section 8",
+            Self::TopKLogprobs(_) => "Carlini et al. 2024 (arXiv:2403.06634), defenses",
             Self::Truncate(_) => "a limit of tokens, as APIs have",
+            Self::Watermark(_) => "Kirchenbauer et al. 2023 (arXiv:2301.10226), algorithm 2",
         }
     }
 
-    /// What it may change.
+    /// What it may change. Log-probabilities are those of the teacher's own distribution.
     pub const fn changes(&self) -> Changes {
         let nothing = Changes { tokens: false, results: false, logprobs: false, stateful: false };
         match self {
@@ -140,24 +167,23 @@ impl TextDefenseSpec {
                 Changes { tokens: true, ..nothing }
             }
             Self::Paraphrase(_) => Changes { tokens: true, logprobs: true, ..nothing },
-            Self::Poison(_) | Self::RefusalFilter(_) => {
+            Self::Doge(_) | Self::Poison(_) | Self::RefusalFilter(_) => {
                 Changes { tokens: true, results: true, logprobs: true, ..nothing }
             }
-            Self::TemperatureFloor(_) | Self::Truncate(_) => {
+            Self::Antidistillation(_) | Self::TemperatureFloor(_) | Self::Truncate(_) => {
                 Changes { tokens: true, results: true, ..nothing }
+            }
+            Self::Watermark(p) => {
+                Changes { tokens: true, results: matches!(p.scope, Scope::All), ..nothing }
             }
         }
     }
 
     /// Refuses settings out of range.
     pub fn check(&self) -> Result<()> {
-        self.build(Seed::new(0)).map(drop)
-    }
-}
-
-impl TextDefenseSpec {
-    /// Its kind with its parameters: `poison(share=0.2)`.
-    pub fn label(&self) -> String {
-        crate::defense::spec::label(self.kind(), self)
+        match self {
+            Self::Antidistillation(p) => p.check(),
+            _ => self.build(Seed::new(0), None).map(drop),
+        }
     }
 }

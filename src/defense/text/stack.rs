@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::canary::{Canary, Planted};
-use super::{Asked, DecodeLayer, ReplyLayer, TextDefenseSpec, paraphrase::Paraphrase};
+use super::watermark::{GreenList, Watermark};
+use super::{Asked, DecodeLayer, Proxy, ReplyLayer, TextDefenseSpec, paraphrase::Paraphrase};
 use super::{hide_logprobs, hide_scratchpad, summarise_scratchpad};
-use crate::error::{Result, expect_shape};
+use crate::error::{Error, Result, expect_shape};
 use crate::model::language::{Ask, Language, Reveal, Sampling, Steer, Text};
 use crate::oracle::AccountId;
 use crate::oracle::completion::{Completion, END};
@@ -32,8 +33,12 @@ pub struct TextBatch<'a> {
 pub(super) enum Layer {
     Decode(Box<dyn DecodeLayer>),
     Reply(Box<dyn ReplyLayer>),
+    /// A decode layer with a key that detectors need.
+    Watermark(Watermark),
     /// A reply layer that keeps a book which is read later.
     Canary(Canary),
+    /// Nothing at answer time: the teacher was trained so.
+    Trained,
 }
 
 /// Layers, outermost first.
@@ -44,7 +49,7 @@ pub struct TextStack {
 
 impl TextDefenseSpec {
     /// Builds the layer. `key` is the defender's own stream.
-    pub(super) fn build(&self, key: Seed) -> Result<Layer> {
+    pub(super) fn build(&self, key: Seed, proxy: Option<&Proxy>) -> Result<Layer> {
         fn decode(layer: impl DecodeLayer + 'static) -> Layer {
             Layer::Decode(Box::new(layer))
         }
@@ -52,7 +57,14 @@ impl TextDefenseSpec {
             Layer::Reply(Box::new(layer))
         }
         Ok(match self {
+            Self::Antidistillation(p) => {
+                decode(p.build(proxy.ok_or_else(|| self.without_proxy())?)?)
+            }
             Self::Canary(p) => Layer::Canary(p.build(key)?),
+            Self::Doge(p) => {
+                p.check()?;
+                Layer::Trained
+            }
             Self::HideLogprobs(_) => reply(hide_logprobs::HideLogprobs),
             Self::HideScratchpad(_) => reply(hide_scratchpad::HideScratchpad),
             Self::Paraphrase(_) => reply(Paraphrase { key }),
@@ -63,17 +75,47 @@ impl TextDefenseSpec {
             Self::TemperatureFloor(p) => decode(p.build()?),
             Self::TopKLogprobs(p) => reply(p.build()?),
             Self::Truncate(p) => reply(p.build()?),
+            Self::Watermark(p) => Layer::Watermark(p.build(key)?),
         })
     }
 }
 
+impl TextDefenseSpec {
+    fn without_proxy(&self) -> Error {
+        let found = format!("`{}` and no proxy", self.kind());
+        Error::config("kind", found, "a model in the place of the students, and its lessons")
+    }
+}
+
+/// The stream of layer i.
+fn own_key(key: Seed, i: usize, spec: &TextDefenseSpec) -> Seed {
+    key.child(&format!("{i}/{}", spec.kind()))
+}
+
 impl TextStack {
-    /// Builds a config's stack. Layer i draws from the stream `i/kind` of `key`.
-    pub fn build(specs: &[TextDefenseSpec], key: Seed) -> Result<Self> {
-        let build = |(i, spec): (usize, &TextDefenseSpec)| {
-            spec.build(key.child(&format!("{i}/{}", spec.kind())))
-        };
+    /// Builds a config's stack. Layer i draws from the stream `i/kind` of `key`; a proxy is needed by
+    /// `antidistillation` alone. What layers do to the teacher's weights, [`TextStack::train`] does.
+    pub fn build(specs: &[TextDefenseSpec], key: Seed, proxy: Option<&Proxy>) -> Result<Self> {
+        let build = |(i, spec): (usize, &TextDefenseSpec)| spec.build(own_key(key, i, spec), proxy);
         Ok(Self { layers: specs.iter().enumerate().map(build).collect::<Result<_>>()? })
+    }
+
+    /// The teacher as those layers train it that work at [`Hook::Train`](super::Hook::Train), innermost first;
+    /// the same teacher without any. A stack is to answer with the teacher that this gives.
+    pub fn train(
+        specs: &[TextDefenseSpec],
+        teacher: &Language,
+        key: Seed,
+        proxy: Option<&Proxy>,
+    ) -> Result<Language> {
+        let mut teacher = teacher.clone();
+        for (i, spec) in specs.iter().enumerate().rev() {
+            if let TextDefenseSpec::Doge(p) = spec {
+                let proxy = proxy.ok_or_else(|| spec.without_proxy())?;
+                teacher = p.train(&teacher, proxy, own_key(key, i, spec))?;
+            }
+        }
+        Ok(teacher)
     }
 
     /// Has the teacher answer behind all layers. Results do not depend on how prompts are cut into batches.
@@ -102,7 +144,7 @@ impl TextStack {
         self.layers.iter_mut().rev().fold(answer, |answer, layer| match layer {
             Layer::Reply(layer) => layer.reply(asked, answer),
             Layer::Canary(layer) => layer.reply(asked, answer),
-            Layer::Decode(_) => answer,
+            Layer::Decode(_) | Layer::Watermark(_) | Layer::Trained => answer,
         })
     }
 
@@ -114,10 +156,19 @@ impl TextStack {
         })
     }
 
+    /// Which tokens the outermost watermark marks.
+    pub fn green(&self) -> Option<&GreenList> {
+        self.layers.iter().find_map(|layer| match layer {
+            Layer::Watermark(layer) => Some(layer.green()),
+            _ => None,
+        })
+    }
+
     /// Outermost first.
     fn decode_layers(&self) -> impl DoubleEndedIterator<Item = &dyn DecodeLayer> {
         self.layers.iter().filter_map(|layer| match layer {
             Layer::Decode(layer) => Some(&**layer),
+            Layer::Watermark(layer) => Some(layer as &dyn DecodeLayer),
             _ => None,
         })
     }

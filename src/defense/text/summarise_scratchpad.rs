@@ -83,7 +83,7 @@ mod tests {
     fn answers_that_are_not_as_expected_do_no_harm() {
         let summary = |prompt, answer| reply(&mut SummariseScratchpad, prompt, answer);
         assert_eq!(summary("A1+2>", "=\0"), "=\0");
-        assert_eq!(summary("A1+2>", ",,=,3"), ",=,3", "the last `=` is where the result begins");
+        assert_eq!(summary("A1+2>", "1,2=,3"), "1,2=,3");
         assert_eq!(summary("R1+2>", "=="), "==");
         assert_eq!(summary("R1+2>", ""), "");
     }

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::data::suite::{Capability, Grade, Problem, Ranges, Split, Suite, grade};
+use crate::experiment::language::lesson;
 use crate::experiment::language::teacher::shipped;
-use crate::model::language::{Language, Reveal};
+use crate::metric::Pairs;
+use crate::model::Device;
+use crate::model::language::{Decoder, Language, Reveal};
 use crate::seed::Seed;
 
 const KEY: u64 = 3;
@@ -55,8 +58,24 @@ fn answers(
     all
 }
 
+/// A fresh proxy, and a lesson that it does not know.
+fn proxy() -> Proxy {
+    let plan = r#"{ "vocabulary": 256, "context": 64, "layers": 1, "heads": 1, "width": 8 }"#;
+    let plan: Decoder = serde_json::from_str(plan).unwrap();
+    let model = Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap();
+    let problem = &asking(1).problems[0];
+    let pairs = [(&problem.prompt[..], &problem.answer[..])];
+    Proxy { model, lessons: lesson::corpus(pairs.into_iter(), 64).unwrap() }
+}
+
 fn stack(specs: &[TextDefenseSpec], key: u64) -> TextStack {
-    TextStack::build(specs, Seed::new(key)).unwrap()
+    TextStack::build(specs, Seed::new(key), Some(&proxy())).unwrap()
+}
+
+/// The teacher as a layer trains it.
+fn trained(spec: &TextDefenseSpec, teacher: &Language) -> Language {
+    let specs = std::slice::from_ref(spec);
+    TextStack::train(specs, teacher, Seed::new(KEY), Some(&proxy())).unwrap()
 }
 
 const FULL: Option<Reveal> = Some(Reveal::Own { k: 256 });
@@ -74,7 +93,15 @@ fn every_defense_keeps_what_it_says_it_keeps() {
     let clean_grades = graded(&asking, &clean);
     let text = |p: &Problem| p.capability == Capability::Text;
     for spec in TextDefenseSpec::examples() {
+        // A proxy that knows nothing has little to say: it takes weight to be heard.
+        let spec = match spec {
+            TextDefenseSpec::Antidistillation(p) => {
+                TextDefenseSpec::Antidistillation(antidistillation::Params { lambda: 300.0, ..p })
+            }
+            other => other,
+        };
         let (kind, changes) = (spec.kind(), spec.changes());
+        let teacher = trained(&spec, &teacher);
         let given =
             answers(&mut stack(std::slice::from_ref(&spec), KEY), &teacher, &asking, 64, FULL);
         let tokens = |all: &[Completion]| all.iter().map(|a| a.tokens.clone()).collect::<Vec<_>>();
@@ -167,4 +194,41 @@ fn every_kind_has_an_example_that_is_read_back_and_slips_are_refused() {
         let slip = format!("{text}\nnot-a-setting = 1\n");
         assert!(toml::from_str::<TextDefenseSpec>(&slip).is_err(), "{kind}");
     }
+}
+
+#[test]
+fn a_watermark_is_found_by_its_key_in_free_text_and_costs_no_results() {
+    let (teacher, mut asking) = (shipped().unwrap(), asking(120));
+    let text = |i: &usize| asking.problems[*i].capability == Capability::Text;
+    let texts: Vec<usize> = (0..asking.problems.len()).filter(text).collect();
+    asking.prompts = texts.iter().map(|&i| asking.prompts[i].clone()).collect();
+    let specs = [TextDefenseSpec::Watermark(watermark::Params::default())];
+    let score = |given: &[Completion], green: &watermark::GreenList| {
+        let mut pairs = Pairs::default();
+        for (prompt, answer) in asking.prompts.iter().zip(given) {
+            let prompt = prompt.iter().map(|&byte| u16::from(byte));
+            let text: Vec<u16> = prompt.chain(answer.tokens.iter().copied()).collect();
+            // The first token counts whose context the prompt is.
+            pairs.add_text(&text[asking.prompts[0].len() - 2..], 2);
+        }
+        pairs.score(0.25, |_| true, |context, token| green.is_green(context, token, 256))
+    };
+    asking.accounts.truncate(texts.len());
+    asking.streams.truncate(texts.len());
+    let mut marking = stack(&specs, KEY);
+    let marked = answers(&mut marking, &teacher, &asking, 64, None);
+    let clean = answers(&mut TextStack::default(), &teacher, &asking, 64, None);
+    let green = marking.green().unwrap();
+    let (marked, clean) = (score(&marked, green), score(&clean, green));
+    let other = score(&answers(&mut stack(&specs, 77), &teacher, &asking, 64, None), green);
+    assert!(marked.z > 6.0 && marked.p.log10 < -8.0, "{marked:?}");
+    assert!(clean.z.abs() < 4.0 && other.z.abs() < 4.0, "{clean:?} {other:?}");
+}
+
+#[test]
+fn a_defense_that_needs_a_proxy_says_so() {
+    let spec =
+        TextDefenseSpec::Antidistillation(antidistillation::Params { lambda: 1.0, epsilon: 0.01 });
+    let error = TextStack::build(&[spec], Seed::new(1), None).err().unwrap().to_string();
+    assert!(error.contains("`antidistillation` and no proxy"), "{error}");
 }

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::exam::{Exam, Report, Share, Sheet, most};
 use super::probes::Probes;
 use super::record::Honest;
-use super::spec::{ArmSpec, LanguageSpec, StudentSpec, Teacher};
-use super::student::Exchange;
-use super::{CONTEXT, bytes, teacher};
+use super::spec::{ArmSpec, LanguageSpec, ProxySpec, StudentSpec, Teacher};
+use super::student::{self, Exchange};
+use super::{CONTEXT, bytes, lesson, teacher};
 use crate::data::suite::{Mix, Suite};
-use crate::defense::text::{Asked, Hook, TextBatch, TextStack};
+use crate::defense::text::{Asked, Hook, Proxy, TextBatch, TextDefenseSpec, TextStack};
 use crate::error::{Error, Result};
 use crate::model::Cache;
 use crate::model::language::{Language, Reveal, Sampling};
@@ -33,7 +33,7 @@ type Shared<T> = Mutex<BTreeMap<String, Arc<OnceLock<std::result::Result<Arc<T>,
 pub struct Ground {
     pub suite: Suite,
     pub mix: Mix,
-    pub teacher: Language,
+    pub teacher: Arc<Language>,
     /// Streams of this seed.
     pub root: Seed,
     /// Held-out problems, the undefended teacher's answers and their marks.
@@ -45,6 +45,16 @@ pub struct Ground {
     asked: Shared<Vec<Exchange>>,
     /// What honest users got of an arm.
     honest: Shared<Honest>,
+    /// What defenders hold in the place of students.
+    proxy: Shared<Proxy>,
+    /// The teacher as an arm trained it.
+    trained: Shared<Language>,
+}
+
+/// An arm at work: its layers, and the teacher behind them.
+pub struct Behind {
+    pub stack: TextStack,
+    pub teacher: Arc<Language>,
 }
 
 impl Ground {
@@ -65,8 +75,49 @@ impl Ground {
         let report = Report { bits_per_byte: Some(exam.bits(&teacher)?), ..exam.mark(&sheet) };
         let probes = Probes::of(&exam, &teacher)?;
         let mix = Mix::new(spec.suite.mix)?;
-        let (asked, honest) = (Shared::default(), Shared::default());
-        Ok(Self { suite, mix, teacher, root, exam, sheet, report, probes, asked, honest })
+        Ok(Self {
+            suite,
+            mix,
+            teacher: Arc::new(teacher),
+            root,
+            exam,
+            sheet,
+            report,
+            probes,
+            asked: Shared::default(),
+            honest: Shared::default(),
+            proxy: Shared::default(),
+            trained: Shared::default(),
+        })
+    }
+
+    /// The layers of an arm, fresh, and the teacher as they want it.
+    pub fn behind(&self, spec: &LanguageSpec, stack: &[TextDefenseSpec]) -> Result<Behind> {
+        let key = self.root.child("defense");
+        let proxy = match stack.iter().any(TextDefenseSpec::needs_proxy) {
+            true => Some(shared(&self.proxy, label(&spec.proxy)?, || self.stand_in(spec))?),
+            false => None,
+        };
+        let proxy = proxy.as_deref();
+        let teacher = match stack.iter().any(|layer| layer.hook() == Hook::Train) {
+            true => shared(&self.trained, label(&(stack, &spec.proxy))?, || {
+                TextStack::train(stack, &self.teacher, key, proxy)
+            })?,
+            false => Arc::clone(&self.teacher),
+        };
+        Ok(Behind { stack: TextStack::build(stack, key, proxy)?, teacher })
+    }
+
+    /// A student of the defender's own, and problems that others are not to learn.
+    fn stand_in(&self, spec: &LanguageSpec) -> Result<Proxy> {
+        let ProxySpec { model, exchanges, lessons } = spec.proxy;
+        let seed = self.root.child("proxy");
+        let known = lesson::problems(&self.suite, &self.mix, exchanges, seed.child("known"));
+        let pairs: Vec<_> = known.iter().map(|p| (p.prompt.clone(), p.completion())).collect();
+        let model = student::learn(model, &spec.training, &pairs, seed)?;
+        let kept = lesson::problems(&self.suite, &self.mix, lessons, seed.child("lessons"));
+        let pairs: Vec<_> = kept.iter().map(|p| (p.prompt.clone(), p.completion())).collect();
+        Ok(Proxy { model, lessons: student::corpus(&pairs)? })
     }
 
     /// The first `n` exchanges of a student in an arm. Whoever has a smaller budget holds the first of whoever has a
@@ -88,10 +139,10 @@ impl Ground {
             let prompts = student.prompts.draw(&self.suite, &self.mix, asked, seed)?;
             let again = |prompt| std::iter::repeat_n(prompt, student.votes);
             let prompts: Vec<Vec<u8>> = prompts.into_iter().flat_map(again).take(most).collect();
-            let mut stack = TextStack::build(behind, self.root.child("defense"))?;
+            let mut behind = self.behind(spec, behind)?;
             let numbers: Vec<u64> = (0..prompts.len() as u64).collect();
             let answers =
-                self.answers(spec, &mut stack, STUDENT, &prompts, &numbers, student.sampling)?;
+                self.answers(spec, &mut behind, STUDENT, &prompts, &numbers, student.sampling)?;
             let pairs = prompts.into_iter().zip(answers);
             Ok(pairs.map(|(prompt, answer)| Exchange { prompt, answer }).collect())
         })?;
@@ -99,7 +150,7 @@ impl Ground {
         if written {
             return Ok(mine.collect());
         }
-        let mut stack = TextStack::build(&arm.stack, self.root.child("defense"))?;
+        let mut stack = self.behind(spec, &arm.stack)?.stack;
         let each = mine.map(|Exchange { prompt, answer }| {
             let asked = Asked { account: STUDENT, prompt: &prompt };
             let answer = stack.reply(&asked, answer);
@@ -108,11 +159,11 @@ impl Ground {
         Ok(each.collect())
     }
 
-    /// Answers of the teacher behind a stack, each drawn from the stream of its number.
+    /// Answers of the teacher behind an arm, each drawn from the stream of its number.
     pub fn answers(
         &self,
         spec: &LanguageSpec,
-        stack: &mut TextStack,
+        behind: &mut Behind,
         account: AccountId,
         prompts: &[Vec<u8>],
         numbers: &[u64],
@@ -133,15 +184,15 @@ impl Ground {
                 most: CONTEXT,
                 reveal,
             };
-            all.extend(stack.answer(&self.teacher, &batch)?);
+            all.extend(behind.stack.answer(&behind.teacher, &batch)?);
         }
         Ok(all)
     }
 
     /// What an honest user of an arm gets for the problems of the exam, asked for the most likely answer.
-    pub fn honest(&self, arm: &ArmSpec) -> Result<Honest> {
+    pub fn honest(&self, spec: &LanguageSpec, arm: &ArmSpec) -> Result<Honest> {
         let found = shared(&self.honest, label(&arm.stack)?, || {
-            let mut stack = TextStack::build(&arm.stack, self.root.child("defense"))?;
+            let Behind { mut stack, teacher } = self.behind(spec, &arm.stack)?;
             let stream = self.root.child("honest");
             let mut asked = 0;
             let sheet = self.exam.answered(|problems| {
@@ -160,7 +211,7 @@ impl Ground {
                         most,
                         reveal: None,
                     };
-                    let answers = stack.answer(&self.teacher, &batch)?;
+                    let answers = stack.answer(&teacher, &batch)?;
                     all.extend(answers.iter().map(|answer| bytes(&answer.tokens)));
                 }
                 Ok(all)

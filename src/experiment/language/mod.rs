@@ -3,6 +3,7 @@
 //! Data flow: [`spec`] -> [`plan`] cells -> [`ground`] (teacher, exam, truth, answers of a seed) -> [`run`] (ask,
 //! learn, sit the exam) -> [`record`].
 
+pub mod canaries;
 pub mod exam;
 mod ground;
 mod inversion;
@@ -11,6 +12,7 @@ pub mod objective;
 pub mod plan;
 mod probes;
 pub mod prompts;
+pub mod radioactivity;
 pub mod record;
 mod rounds;
 mod run;

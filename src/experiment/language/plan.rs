@@ -144,6 +144,7 @@ pub fn cell_config(spec: &LanguageSpec, cell: &Cell) -> Result<Value> {
             add("student", serde_json::to_value(student).map_err(internal)?);
             add("defense", serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?);
             add("budget", json!({ "queries": cell.budget }));
+            add("proxy", json!(spec.proxy));
             add("api", serde_json::to_value(&spec.api).map_err(internal)?);
         }
         _ => add("student", json!({ "model": student.model })),

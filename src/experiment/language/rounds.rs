@@ -6,7 +6,6 @@ use super::spec::{ArmSpec, LanguageSpec, StudentSpec, Training};
 use super::student::Exchange;
 use super::{CONTEXT, tokens};
 use crate::data::suite::END;
-use crate::defense::text::TextStack;
 use crate::error::Result;
 use crate::model::language::{Ask, Language, Reveal, Sampling};
 use crate::seed::Seed;
@@ -26,7 +25,7 @@ pub fn exchanges(
     let each = n.div_ceil(rounds);
     let seed = ground.root.child("questions");
     let pool = student.prompts.draw(&ground.suite, &ground.mix, n * candidates, seed)?;
-    let mut stack = TextStack::build(&arm.stack, ground.root.child("defense"))?;
+    let mut behind = ground.behind(spec, &arm.stack)?;
     let mut held: Vec<Exchange> = Vec::with_capacity(n);
     // Students of earlier rounds share the steps that the last one alone would have.
     let steps = (spec.training.steps / rounds).max(1);
@@ -47,7 +46,7 @@ pub fn exchanges(
         let prompts: Vec<Vec<u8>> = numbers.iter().map(|&i| pool[i].clone()).collect();
         let numbers: Vec<u64> = numbers.iter().map(|&i| i as u64).collect();
         let answers =
-            ground.answers(spec, &mut stack, STUDENT, &prompts, &numbers, student.sampling)?;
+            ground.answers(spec, &mut behind, STUDENT, &prompts, &numbers, student.sampling)?;
         let pairs = prompts.into_iter().zip(answers);
         held.extend(pairs.map(|(prompt, answer)| Exchange { prompt, answer }));
     }

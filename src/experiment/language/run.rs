@@ -110,7 +110,7 @@ impl<'a> Languages<'a> {
             report,
             likeness,
             spent,
-            honest: asks.then(|| ground.honest(&arm)).transpose()?,
+            honest: asks.then(|| ground.honest(spec, &arm)).transpose()?,
         })
     }
 }

@@ -42,6 +42,9 @@ pub struct LanguageSpec {
     /// Students that do not ask through the API.
     #[serde(default)]
     pub reference: ReferenceSpec,
+    /// What defenders hold in the place of students, for defenses that need it.
+    #[serde(default)]
+    pub proxy: ProxySpec,
     /// Named stacks; the arm `none` always exists.
     #[serde(default)]
     pub defense: Vec<ArmSpec>,
@@ -154,6 +157,23 @@ pub struct ReferenceSpec {
     pub public: usize,
     /// Whether there is an `insider`: as many undefended answers as its steps can take, each met once.
     pub insider: bool,
+}
+
+/// A student of the defender's own: defenses that make answers hard to learn try them on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ProxySpec {
+    pub model: Size,
+    /// True problems with true answers that it learns from.
+    pub exchanges: usize,
+    /// True problems that others are not to learn.
+    pub lessons: usize,
+}
+
+impl Default for ProxySpec {
+    fn default() -> Self {
+        Self { model: Size::default(), exchanges: 5_000, lessons: 200 }
+    }
 }
 
 /// A named stack of defenses, outermost first.
@@ -317,6 +337,16 @@ impl LanguageSpec {
             }
             for (j, layer) in arm.stack.iter().enumerate() {
                 layer.check().map_err(|e| e.under(&format!("defense[{i}].stack[{j}]")))?;
+            }
+        }
+        let ProxySpec { model, exchanges, lessons } = self.proxy;
+        super::decoder(model.layers, model.heads, model.width)
+            .check()
+            .map_err(|e| e.under("proxy"))?;
+        for (key, count) in [("proxy.exchanges", exchanges), ("proxy.lessons", lessons)] {
+            if !(1..=MOST_EXCHANGES).contains(&(count as u64)) {
+                let expected = format!("1 to {MOST_EXCHANGES} problems");
+                return Err(Error::config(key, count.to_string(), expected));
             }
         }
         match first_repeat(self.defense.iter().map(|arm| &arm.name)) {

@@ -188,9 +188,9 @@ mod tests {
         }
         let reveal = Some(Reveal::Steered { k: 3 });
         let all = model.complete(&ask(&prompts, &streams, 1.0, reveal), Some(&mut Gentle)).unwrap();
-        for i in 0..prompts.len() {
+        for (i, text) in all.iter().enumerate() {
             let alone = ask(&prompts[i..=i], &streams[i..=i], 1.0, reveal);
-            assert_eq!(model.complete(&alone, Some(&mut Gentle)).unwrap()[0], all[i]);
+            assert_eq!(&model.complete(&alone, Some(&mut Gentle)).unwrap()[0], text);
         }
         let plain = model.complete(&ask(&prompts, &streams, 1.0, reveal), None).unwrap();
         assert_ne!(plain, all);

@@ -248,16 +248,21 @@ impl Language {
 
     /// The goal of these texts; refuses what does not fit together or this model.
     fn goal(&self, corpus: &Corpus, soft: Option<Soft>, weights: Option<Weights>) -> Result<Goal> {
-        self.check_corpus(corpus)?;
-        if corpus.tokens.nrows() == 0 {
-            return Err(Error::input("texts to learn from", 0, "1 or more"));
-        }
+        self.check_lessons(corpus)?;
         let targets = corpus.next.clone();
         let taught = match (&soft, &weights) {
             (None, None) => None,
             _ => Some(Taught::new(&targets, soft, weights, self.plan.vocabulary)?),
         };
         Ok(Goal::Tokens(Texts { targets, taught }))
+    }
+
+    /// Refuses texts that nothing can be learnt from.
+    pub(super) fn check_lessons(&self, corpus: &Corpus) -> Result<()> {
+        match corpus.tokens.nrows() {
+            0 => Err(Error::input("texts to learn from", 0, "1 or more")),
+            _ => self.check_corpus(corpus),
+        }
     }
 
     fn check_corpus(&self, corpus: &Corpus) -> Result<()> {

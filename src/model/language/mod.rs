@@ -6,6 +6,8 @@
 
 mod complete;
 mod decode;
+mod gradient;
+mod head;
 mod learn;
 mod mix;
 mod reader;
@@ -14,6 +16,7 @@ mod save;
 mod steer;
 
 pub use complete::{Ask, Reveal};
+pub use head::{Away, HeadRecipe};
 pub use learn::Lesson;
 pub use reader::Reader;
 pub use sample::Sampling;
