@@ -1,5 +1,6 @@
 //! Language models and the capability suite: problems as texts to learn from, and exams.
 
+pub mod api;
 pub mod exam;
 pub mod lesson;
 pub mod student;
