@@ -6,7 +6,6 @@ use ndarray::Array2;
 
 use crate::error::{Error, Result};
 use crate::model::language::Language;
-use crate::oracle::argmax;
 use crate::student::projection::{Card, NextToken};
 
 /// Largest bias on a token's logit, as in the API that most others imitate.
@@ -44,8 +43,16 @@ impl Reveal {
 pub struct LanguageApi<'a> {
     model: &'a Language,
     reveal: Reveal,
-    /// Logits after prompts that were asked before.
-    known: BTreeMap<Vec<u16>, Vec<f64>>,
+    /// Prompts that were asked before.
+    known: BTreeMap<Vec<u16>, Next>,
+}
+
+/// What the model says of the token after a prompt.
+struct Next {
+    /// `[vocabulary]`
+    logits: Vec<f64>,
+    /// Tokens by falling logit, ties by number.
+    order: Vec<usize>,
 }
 
 impl<'a> LanguageApi<'a> {
@@ -59,31 +66,31 @@ impl<'a> LanguageApi<'a> {
         Self { reveal, ..self }
     }
 
-    /// Logits `[vocabulary]` after a prompt, with biases.
-    fn logits(&mut self, prompt: &[u16], bias: &[(u16, f64)]) -> Result<Vec<f64>> {
-        let mut logits = match self.known.get(prompt) {
-            Some(logits) => logits.clone(),
-            None => {
-                let logits = after(self.model, prompt)?;
-                self.known.insert(prompt.to_vec(), logits.clone());
-                logits
-            }
-        };
+    fn next(&mut self, prompt: &[u16]) -> Result<&Next> {
+        if !self.known.contains_key(prompt) {
+            let logits = after(self.model, prompt)?;
+            let order = falling(&logits);
+            self.known.insert(prompt.to_vec(), Next { logits, order });
+        }
+        Ok(&self.known[prompt])
+    }
+
+    /// Refuses biases that the API does not take.
+    fn check(&self, bias: &[(u16, f64)]) -> Result<()> {
         if !bias.is_empty() && self.reveal.bias == BiasRule::Off {
             return Err(Error::input("biases", bias.len(), "none, for this API takes no bias"));
         }
+        let most = self.model.plan().vocabulary;
         for &(token, by) in bias {
-            let Some(logit) = logits.get_mut(usize::from(token)) else {
-                let most = self.model.plan().vocabulary;
+            if usize::from(token) >= most {
                 return Err(Error::input("token of a bias", token, format!("below {most}")));
-            };
+            }
             if by.is_nan() || by.abs() > MOST_BIAS {
                 let what = format!("bias of token {token}");
                 return Err(Error::input(what, by, format!("-{MOST_BIAS} to {MOST_BIAS}")));
             }
-            *logit += by;
         }
-        Ok(logits)
+        Ok(())
     }
 
     /// Log-probabilities as they are told.
@@ -115,7 +122,7 @@ impl NextToken for LanguageApi<'_> {
             let expected = "none, for this API does not tell them";
             return Err(Error::input("request for every log-probability", "one", expected));
         }
-        let logits = self.logits(prompt, &[])?;
+        let logits = self.next(prompt)?.logits.clone();
         Ok(self.told(&logits))
     }
 
@@ -124,19 +131,42 @@ impl NextToken for LanguageApi<'_> {
             let expected = "none, for this API does not tell them";
             return Err(Error::input("request for the most likely tokens", "one", expected));
         }
-        let mut logits = self.logits(prompt, bias)?;
-        if self.reveal.bias == BiasRule::Sampling {
-            logits = self.logits(prompt, &[])?;
+        self.check(bias)?;
+        let shown = if self.reveal.bias == BiasRule::Shown { bias } else { &[] };
+        let Next { logits, order } = self.next(prompt)?;
+        let (mut logits, mut order) = (logits.clone(), order.clone());
+        if !shown.is_empty() {
+            shown.iter().for_each(|&(token, by)| logits[usize::from(token)] += by);
+            order = falling(&logits);
         }
-        let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
         let told = self.told(&logits);
         Ok(order.into_iter().take(self.reveal.top).map(|at| (at as u16, told[at])).collect())
     }
 
     fn first(&mut self, prompt: &[u16], bias: &[(u16, f64)]) -> Result<u16> {
-        Ok(argmax(&self.logits(prompt, bias)?) as u16)
+        self.check(bias)?;
+        let Next { logits, order } = self.next(prompt)?;
+        let lift = |at: usize| {
+            let own = bias.iter().filter(|(token, _)| usize::from(*token) == at);
+            logits[at] + own.map(|(_, by)| by).sum::<f64>()
+        };
+        // Only the first of those without a bias can still win.
+        let biased = |at: &usize| bias.iter().any(|(token, _)| usize::from(*token) == *at);
+        let unmoved = order.iter().copied().find(|at| !biased(at));
+        let moved = bias.iter().map(|(token, _)| usize::from(*token));
+        let first = unmoved
+            .into_iter()
+            .chain(moved)
+            .max_by(|&a, &b| lift(a).total_cmp(&lift(b)).then(b.cmp(&a)));
+        first.map(|at| at as u16).ok_or_else(|| Error::Internal("a vocabulary of nothing".into()))
     }
+}
+
+/// Places by falling value, ties by number.
+fn falling(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
+    order
 }
 
 /// Logits `[vocabulary]` after a prompt.
@@ -261,6 +291,20 @@ mod tests {
         let (sampled, first) = told(BiasRule::Sampling).unwrap();
         assert!(sampled == exact[least] && usize::from(first) == least);
         assert!(told(BiasRule::Off).unwrap_err().to_string().contains("takes no bias"));
+    }
+
+    #[test]
+    fn the_first_token_under_biases_is_the_most_likely_one_told() {
+        let model = decoder(16, NormRule::Layer);
+        let mut api = LanguageApi::new(&model, OPEN);
+        let mut rng = Seed::new(7).rng();
+        for prompt in prompts(60) {
+            let mut bias = || (below(&mut rng, VOCABULARY) as u16, below(&mut rng, 9) as f64 / 2.0);
+            let biases: Vec<(u16, f64)> = (0..5).map(|_| bias()).collect();
+            for bias in [&biases[..], &biases[..1], &[]] {
+                assert_eq!(api.first(&prompt, bias).unwrap(), api.top(&prompt, bias).unwrap()[0].0);
+            }
+        }
     }
 
     #[test]
