@@ -30,8 +30,9 @@ fn forms() -> Vec<(String, Reveal)> {
     let whole = |decimals| Reveal { whole: true, decimals, ..Reveal::TEXT };
     let top = |top, bias, decimals| Reveal { top, bias, decimals, ..Reveal::TEXT };
     let mut forms = vec![("all".to_string(), whole(None))];
-    forms.extend((1..=6).rev().map(|d| (format!("all, {d} decimals"), whole(Some(d)))));
-    let tops = [
+    forms.extend((2..=6).rev().map(|d| (format!("all, {d} decimals"), whole(Some(d)))));
+    let rest = [
+        ("all, 1 decimal", whole(Some(1))),
         ("top 20, bias", top(20, BiasRule::Shown, None)),
         ("top 5, bias", top(5, BiasRule::Shown, None)),
         ("top 20, bias, 2 decimals", top(20, BiasRule::Shown, Some(2))),
@@ -42,7 +43,7 @@ fn forms() -> Vec<(String, Reveal)> {
         ("top 128, no bias", top(128, BiasRule::Off, None)),
         ("text, no bias", Reveal::TEXT),
     ];
-    forms.extend(tops.map(|(name, reveal)| (name.to_string(), reveal)));
+    forms.extend(rest.map(|(name, reveal)| (name.to_string(), reveal)));
     forms
 }
 

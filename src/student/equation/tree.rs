@@ -48,6 +48,12 @@ pub struct Leaf {
     pub answer: Answer,
 }
 
+impl Leaf {
+    fn holds(&self, row: &[f64]) -> bool {
+        self.spans.len() == row.len() && self.spans.iter().zip(row).all(|(s, &x)| s.holds(x))
+    }
+}
+
 /// Leaves as they were found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
@@ -57,10 +63,7 @@ pub struct Tree {
 impl Tree {
     /// The first leaf that holds a row `[d]`.
     pub fn leaf(&self, row: &[f64]) -> Option<usize> {
-        let holds = |leaf: &Leaf| {
-            leaf.spans.len() == row.len() && leaf.spans.iter().zip(row).all(|(s, &x)| s.holds(x))
-        };
-        self.leaves.iter().position(holds)
+        self.leaves.iter().position(|leaf| leaf.holds(row))
     }
 }
 
@@ -69,19 +72,22 @@ impl Tree {
 pub fn paths(oracle: &mut Oracle<'_, Answer>, features: &[Feature], first: &[f64]) -> Result<Tree> {
     check(features, first)?;
     let mut tree = Tree { leaves: Vec::new() };
+    // As far as each leaf can reach, for thresholds are known to a step only: no row of it is measured again.
+    let mut reached: Vec<Leaf> = Vec::new();
     let mut left = vec![(first.to_vec(), ask(oracle, first)?)];
     while let Some((row, answer)) = left.pop() {
-        if tree.leaf(&row).is_some_and(|found| tree.leaves[found].answer == answer) {
+        if reached.iter().any(|leaf| leaf.answer == answer && leaf.holds(&row)) {
             continue;
         }
-        let mut spans = Vec::with_capacity(features.len());
+        let (mut spans, mut reaches) = (Vec::new(), Vec::new());
         for (at, &feature) in features.iter().enumerate() {
             let mut line = Line { oracle: &mut *oracle, row: row.clone(), at, answer };
-            let (span, beyond) = match feature {
+            let Measured { span, reach, beyond } = match feature {
                 Feature::Number { low, high, step } => line.numbers(low, high, step)?,
                 Feature::Category { values } => line.categories(values)?,
             };
             spans.push(span);
+            reaches.push(reach);
             left.extend(beyond.into_iter().map(|(x, answer)| {
                 let mut row = row.clone();
                 row[at] = x;
@@ -89,6 +95,7 @@ pub fn paths(oracle: &mut Oracle<'_, Answer>, features: &[Feature], first: &[f64
             }));
         }
         tree.leaves.push(Leaf { spans, answer });
+        reached.push(Leaf { spans: reaches, answer });
     }
     Ok(tree)
 }
@@ -104,6 +111,16 @@ fn ask(oracle: &mut Oracle<'_, Answer>, row: &[f64]) -> Result<Answer> {
 
 /// A value of a feature with its answer.
 type Piece = (f64, Answer);
+
+/// A leaf along one feature.
+struct Measured {
+    /// Up to the middle of where a threshold may be.
+    span: Span,
+    /// Up to the far end of where it may be.
+    reach: Span,
+    /// A value in every other piece of the line.
+    beyond: Vec<Piece>,
+}
 
 /// Rows that differ from one row in one feature.
 struct Line<'a, 'b> {
@@ -122,22 +139,28 @@ impl Line<'_, '_> {
         answer
     }
 
-    /// How far the leaf reaches, and a value in every other piece of the line.
-    fn numbers(&mut self, low: f64, high: f64, step: f64) -> Result<(Span, Vec<Piece>)> {
+    fn numbers(&mut self, low: f64, high: f64, step: f64) -> Result<Measured> {
         let own = (self.row[self.at], self.answer);
         let ends = [(low, self.ask(low)?), own, (high, self.ask(high)?)];
-        let mut below = Vec::new(); // pairs of neighbours with unlike answers, rising
+        let (mut below, mut above) = (Vec::new(), Vec::new());
         self.cuts(ends[0], ends[1], step, &mut below)?;
-        let mut above = Vec::new();
         self.cuts(ends[1], ends[2], step, &mut above)?;
         let middle = |(a, b): &(Piece, Piece)| a.0 + (b.0 - a.0) / 2.0;
-        let from = below.last().map_or(f64::NEG_INFINITY, &middle);
-        let to = above.first().map_or(f64::INFINITY, &middle);
-        let beyond = below.into_iter().map(|(a, _)| a).chain(above.into_iter().map(|(_, b)| b));
-        Ok((Span::Numbers { above: from, to }, beyond.collect()))
+        let (under, over) = (below.last(), above.first());
+        let span = Span::Numbers {
+            above: under.map_or(f64::NEG_INFINITY, middle),
+            to: over.map_or(f64::INFINITY, middle),
+        };
+        let reach = Span::Numbers {
+            above: under.map_or(f64::NEG_INFINITY, |(a, _)| a.0),
+            to: over.map_or(f64::INFINITY, |(_, b)| b.0),
+        };
+        let below = below.into_iter().map(|(a, _)| a);
+        let beyond = below.chain(above.into_iter().map(|(_, b)| b)).collect();
+        Ok(Measured { span, reach, beyond })
     }
 
-    /// Where answers change between two values, to within `step`, in rising order.
+    /// Where answers change between two values, to within `step`: neighbours with unlike answers, in rising order.
     fn cuts(&mut self, a: Piece, b: Piece, step: f64, out: &mut Vec<(Piece, Piece)>) -> Result<()> {
         if a.1 == b.1 {
             return Ok(());
@@ -152,8 +175,7 @@ impl Line<'_, '_> {
         self.cuts(middle, b, step, out)
     }
 
-    /// The categories of the leaf, and all others.
-    fn categories(&mut self, values: usize) -> Result<(Span, Vec<Piece>)> {
+    fn categories(&mut self, values: usize) -> Result<Measured> {
         let own = self.row[self.at];
         let (mut mine, mut beyond) = (Vec::new(), Vec::new());
         for value in 0..values {
@@ -164,7 +186,8 @@ impl Line<'_, '_> {
                 false => beyond.push((x, answer)),
             }
         }
-        Ok((Span::Categories(mine), beyond))
+        let span = Span::Categories(mine);
+        Ok(Measured { reach: span.clone(), span, beyond })
     }
 }
 
