@@ -5,8 +5,11 @@
 //! Its default implementation, [`Standard`], is strategy x objective x architecture x recovery.
 
 mod cards;
+pub mod equation;
 pub mod honest;
+mod linear;
 mod objective;
+pub mod projection;
 mod recovery;
 mod spec;
 mod standard;
@@ -20,6 +23,7 @@ use crate::oracle::Reply;
 use crate::seed::Seed;
 
 pub use cards::{Card, objective_cards, recovery_cards, strategy_cards};
+pub use linear::least_squares;
 pub use objective::{Completion, ObjectiveSpec};
 pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
 pub use spec::{DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec};

@@ -3,6 +3,7 @@
 //! Data flow: [`spec`] -> [`plan`] cells -> [`ground`] (teacher, exam, truth, answers of a seed) -> [`run`] (ask,
 //! learn, sit the exam) -> [`record`].
 
+pub mod api;
 pub mod canaries;
 pub mod exam;
 mod ground;

@@ -1,0 +1,362 @@
+//! Reference vectors, and models that answer exactly or rounded.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, Array2, array};
+use serde_json::Value;
+
+use super::*;
+use crate::seed::normal;
+
+fn cases(method: &str) -> Vec<Value> {
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/extraction.json"));
+    let all: Value = serde_json::from_str(text).unwrap();
+    let cases = all["cases"].as_array().unwrap().iter();
+    cases.filter(|case| case["method"] == method).cloned().collect()
+}
+
+fn vector(value: &Value) -> Array1<f64> {
+    serde_json::from_value::<Vec<f64>>(value.clone()).unwrap().into()
+}
+
+fn matrix(value: &Value) -> Array2<f64> {
+    let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
+    Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap()
+}
+
+/// Largest difference of the entries of two arrays.
+fn apart<D: ndarray::Dimension>(a: &ndarray::Array<f64, D>, b: &ndarray::Array<f64, D>) -> f64 {
+    assert_eq!(a.shape(), b.shape());
+    (a - b).iter().fold(0.0, |most: f64, d| most.max(d.abs()))
+}
+
+fn within(case: &Value, found: f64, expected: f64) {
+    let of = |key: &str| case["tolerance"][key].as_f64().unwrap();
+    let off = (found - expected).abs();
+    assert!(off <= of("abs") + of("rel") * expected.abs(), "{}: {found}, {expected}", case["id"]);
+}
+
+#[test]
+fn binary_regressions_match_the_reference_vectors() {
+    let all = cases("lr_equation_solving");
+    assert_eq!(all.len(), 5);
+    for case in all {
+        let (input, expected) = (&case["input"], &case["expected"]);
+        let found = binary(matrix(&input["X"]).view(), vector(&input["p"]).view()).unwrap();
+        let weights = vector(&expected["w"]);
+        assert_eq!(found.weights.len(), weights.len());
+        found.weights.iter().zip(&weights).for_each(|(&f, &e)| within(&case, f, e));
+        within(&case, found.bias, expected["b"].as_f64().unwrap());
+        let dropped: Vec<usize> = serde_json::from_value(expected["dropped"].clone()).unwrap();
+        assert_eq!(found.dropped, dropped);
+    }
+}
+
+#[test]
+fn rounded_binary_regressions_match_the_reference_vectors() {
+    let all = cases("lr_rounded");
+    assert_eq!(all.len(), 6);
+    for case in all {
+        let (input, expected) = (&case["input"], &case["expected"]);
+        let found = binary(matrix(&input["X"]).view(), vector(&input["p"]).view()).unwrap();
+        let weights = vector(&expected["w_hat"]);
+        found.weights.iter().zip(&weights).for_each(|(&f, &e)| within(&case, f, e));
+        within(&case, found.bias, expected["b_hat"].as_f64().unwrap());
+        let off = apart(&found.weights, &vector(&input["w_true"]));
+        let off = off.max((found.bias - input["b_true"].as_f64().unwrap()).abs());
+        within(&case, off, expected["max_err"].as_f64().unwrap());
+    }
+}
+
+#[test]
+fn softmax_regressions_match_the_reference_vectors() {
+    let all = cases("softmax_lr_shift");
+    assert_eq!(all.len(), 2);
+    for case in all {
+        let (input, expected) = (&case["input"], &case["expected"]);
+        let found = softmax(matrix(&input["X"]).view(), matrix(&input["P"]).view()).unwrap();
+        let weights = matrix(&expected["W_minus_W0"]);
+        found.weights.iter().zip(&weights).for_each(|(&f, &e)| within(&case, f, e));
+        let bias = vector(&expected["b_minus_b0"]);
+        found.bias.iter().zip(&bias).for_each(|(&f, &e)| within(&case, f, e));
+    }
+}
+
+fn logistic(z: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-z))
+}
+
+fn rounded(p: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (p * scale).round() / scale
+}
+
+/// Weights `[classes, d]` and biases, drawn from a normal distribution.
+fn drawn(classes: usize, d: usize, seed: u64) -> (Array2<f64>, Array1<f64>) {
+    let mut rng = Seed::new(seed).rng();
+    let weights = Array2::from_shape_simple_fn((classes, d), || normal(&mut rng));
+    (weights, Array1::from_shape_simple_fn(classes, || normal(&mut rng)))
+}
+
+/// Values of the classes at a row.
+fn values(weights: &Array2<f64>, bias: &Array1<f64>, row: &[f64]) -> Array1<f64> {
+    weights.dot(&Array1::from(row.to_vec())) + bias
+}
+
+fn over_sum(of: Array1<f64>) -> Vec<f64> {
+    let sum = of.sum();
+    of.iter().map(|x| x / sum).collect()
+}
+
+#[test]
+fn a_question_for_each_unknown_is_enough_and_no_fewer() {
+    let (weights, bias) = drawn(1, 30, 1);
+    let ranges = [(-1.0, 1.0); 30];
+    let mut ask = |row: &[f64]| Ok(vec![logistic(values(&weights, &bias, row)[0])]);
+    let mut oracle = Oracle::new(&mut ask);
+    let rows = points(31, &ranges, Seed::new(2));
+    let p = oracle.answers(&rows).unwrap();
+    assert_eq!(oracle.queries(), 31);
+    let found = binary(rows.view(), p.column(0)).unwrap();
+    assert!(apart(&found.weights, &weights.row(0).to_owned()) < 1e-8);
+    assert!((found.bias - bias[0]).abs() < 1e-8);
+    let few = rows.slice(ndarray::s![..30, ..]);
+    let error = binary(few, p.slice(ndarray::s![..30, 0])).unwrap_err().to_string();
+    assert!(error.contains("found 30, expected 31 or more"), "{error}");
+}
+
+#[test]
+fn rounding_costs_questions_and_hides_nothing() {
+    let (weights, bias) = drawn(1, 5, 3);
+    let off = |n: usize| {
+        let mut ask = |row: &[f64]| Ok(vec![rounded(logistic(values(&weights, &bias, row)[0]), 2)]);
+        let mut oracle = Oracle::new(&mut ask);
+        let rows = points(n, &[(-1.0, 1.0); 5], Seed::new(4));
+        let p = oracle.answers(&rows).unwrap();
+        assert_eq!(oracle.queries(), n as u64);
+        let found = binary(rows.view(), p.column(0)).unwrap();
+        apart(&found.weights, &weights.row(0).to_owned()).max((found.bias - bias[0]).abs())
+    };
+    // An answer is off by .003 and its log-odds by five times that; of n answers a weight keeps its
+    // share over the square root of n / 3.
+    let (few, many) = (off(6), off(6_000));
+    assert!(many < 0.005 && few > 4.0 * many, "{few}, {many}");
+}
+
+#[test]
+fn softmax_needs_as_many_questions_as_two_classes() {
+    let (weights, bias) = drawn(5, 12, 5);
+    let mut ask = |row: &[f64]| Ok(over_sum(values(&weights, &bias, row).mapv(libm::exp)));
+    let mut oracle = Oracle::new(&mut ask);
+    let rows = points(13, &[(-1.0, 1.0); 12], Seed::new(6));
+    let p = oracle.answers(&rows).unwrap();
+    assert_eq!(oracle.queries(), 13);
+    let found = softmax(rows.view(), p.view()).unwrap();
+    assert!(apart(&found.weights, &(&weights - &weights.row(0))) < 1e-8);
+    assert!(apart(&found.bias, &(&bias - bias[0])) < 1e-8);
+}
+
+#[test]
+fn regressions_against_the_rest_are_solved_from_sums_of_one() {
+    for (classes, d, seed) in [(3, 2, 7), (5, 8, 8), (10, 4, 9), (2, 3, 10)] {
+        let (weights, bias) = drawn(classes, d, seed);
+        let ask = |row: &[f64]| over_sum(values(&weights, &bias, row).mapv(logistic));
+        let mut answer = |row: &[f64]| Ok(ask(row));
+        let mut oracle = Oracle::new(&mut answer);
+        // As many as the paper: a question for each unknown.
+        let n = classes * (d + 1);
+        let rows = points(n, &vec![(-1.0, 1.0); d], Seed::new(seed));
+        let p = oracle.answers(&rows).unwrap();
+        assert_eq!(oracle.queries(), n as u64);
+        let found = one_vs_rest(rows.view(), p.view()).unwrap();
+        assert!(apart(&found.weights, &weights) < 1e-5, "{classes} classes, {d} features");
+        assert!(apart(&found.bias, &bias) < 1e-5, "{classes} classes, {d} features");
+        for row in points(100, &vec![(-1.0, 1.0); d], Seed::new(99)).rows() {
+            let row = row.to_vec();
+            let copy = over_sum(values(&found.weights, &found.bias, &row).mapv(logistic));
+            let off = copy.iter().zip(ask(&row)).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f64::max) < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn answers_that_are_no_probabilities_are_refused() {
+    let rows = array![[0.0], [1.0]];
+    let error = binary(rows.view(), array![0.5, 1.5].view()).unwrap_err().to_string();
+    assert!(error.contains("probability of row 1, column 0: found 1.5"), "{error}");
+    assert!(binary(rows.view(), array![0.5].view()).is_err());
+    assert!(binary(rows.view(), array![0.5, f64::NAN].view()).is_err());
+    assert!(softmax(rows.view(), array![[0.5, 0.5], [1.0, 0.0]].view()).is_err());
+    assert!(one_vs_rest(rows.view(), array![[1.0], [1.0]].view()).is_err());
+    let mut uneven = |row: &[f64]| Ok(vec![0.5; 1 + row[0] as usize]);
+    assert!(Oracle::new(&mut uneven).answers(&rows).is_err());
+}
+
+/// A node of a tree: a leaf with its answer, or a question with two ways on.
+enum Node {
+    Leaf(Answer),
+    Below { feature: usize, threshold: f64, left: Box<Node>, right: Box<Node> },
+}
+
+impl Node {
+    fn read(nodes: &[Value], at: usize, answer: &dyn Fn(&Value) -> Answer) -> Self {
+        let node = &nodes[at];
+        let child =
+            |key: &str| Box::new(Self::read(nodes, node[key].as_u64().unwrap() as usize, answer));
+        match node.get("leaf") {
+            Some(_) => Self::Leaf(answer(node)),
+            None => Self::Below {
+                feature: node["feature"].as_u64().unwrap() as usize,
+                threshold: node["threshold"].as_f64().unwrap(),
+                left: child("left"),
+                right: child("right"),
+            },
+        }
+    }
+
+    fn answer(&self, row: &[f64]) -> Answer {
+        match self {
+            Self::Leaf(answer) => *answer,
+            Self::Below { feature, threshold, left, right } => {
+                if row[*feature] <= *threshold {
+                    left.answer(row)
+                } else {
+                    right.answer(row)
+                }
+            }
+        }
+    }
+
+    /// A whole tree of this depth inside the box, whose leaves count up; categories (odd features) are split
+    /// by number.
+    fn grown(
+        depth: usize,
+        space: &mut [(f64, f64)],
+        leaves: &mut usize,
+        rng: &mut impl rand::Rng,
+    ) -> Self {
+        let feature = crate::seed::below(rng, space.len());
+        let (low, high) = space[feature];
+        let whole = feature % 2 == 1;
+        if depth == 0 || (whole && high - low < 1.0) {
+            *leaves += 1;
+            return Self::Leaf((*leaves % 3, *leaves as f64));
+        }
+        let middle = low + (high - low) * (0.2 + 0.6 * uniform(rng));
+        let threshold = if whole { middle.floor() } else { middle };
+        space[feature] = (low, threshold);
+        let left = Box::new(Self::grown(depth - 1, space, leaves, rng));
+        space[feature] = (if whole { threshold + 1.0 } else { threshold }, high);
+        let right = Box::new(Self::grown(depth - 1, space, leaves, rng));
+        space[feature] = (low, high);
+        Self::Below { feature, threshold, left, right }
+    }
+}
+
+#[test]
+fn paths_of_a_tree_match_the_reference_vectors() {
+    let all = cases("tree_paths");
+    assert_eq!(all.len(), 1);
+    for case in all {
+        let (input, expected) = (&case["input"], &case["expected"]);
+        let of = |node: &Value, key: &str| node[key].as_f64().unwrap();
+        // Once with answers of each leaf's own, once with label and confidence, which two leaves share.
+        let own = |n: &Value| (of(n, "label") as usize, of(n, "leaf"));
+        let shared = |n: &Value| (of(n, "label") as usize, of(n, "confidence"));
+        for answer in [&own as &dyn Fn(&Value) -> Answer, &shared] {
+            let truth = Node::read(input["nodes"].as_array().unwrap(), 0, answer);
+            let mut ask = |row: &[f64]| Ok(truth.answer(row));
+            let mut oracle = Oracle::new(&mut ask);
+            let feature = Feature::Number { low: 0.0, high: 1.0, step: 1e-9 };
+            let tree = paths(&mut oracle, &[feature; 2], &[0.5, 0.5]).unwrap();
+            assert_eq!(tree.leaves.len() as u64, expected["leaves"].as_u64().unwrap());
+            let (mut there, mut back) = (BTreeMap::new(), BTreeMap::new());
+            let probes = matrix(&input["probes"]);
+            for (i, row) in probes.rows().into_iter().enumerate() {
+                let found = tree.leaf(&row.to_vec()).unwrap();
+                let leaf = expected["leaf_id"][i].as_u64().unwrap();
+                assert_eq!(*there.entry(leaf).or_insert(found), found);
+                assert_eq!(*back.entry(found).or_insert(leaf), leaf);
+                let label = expected["labels"][i].as_u64().unwrap();
+                assert_eq!(tree.leaves[found].answer.0 as u64, label);
+            }
+        }
+    }
+}
+
+#[test]
+fn trees_are_found_whole_within_the_paper_s_count_of_questions() {
+    let step = 1e-6;
+    let numbers = Feature::Number { low: -1.0, high: 1.0, step };
+    let features = [numbers, Feature::Category { values: 6 }, numbers];
+    for seed in 0..20 {
+        let mut rng = Seed::new(seed).rng();
+        let mut space = [(-1.0, 1.0), (0.0, 5.0), (-1.0, 1.0)];
+        let mut count = 0;
+        let truth = Node::grown(4, &mut space, &mut count, &mut rng);
+        let mut left = 100_000;
+        let mut ask = |row: &[f64]| {
+            left -= 1;
+            if left > 0 { Ok(truth.answer(row)) } else { Err(Error::Internal("endless".into())) }
+        };
+        let mut oracle = Oracle::new(&mut ask);
+        let tree = paths(&mut oracle, &features, &[0.1, 2.0, 0.3]).unwrap();
+        let queries = oracle.queries();
+        assert_eq!(tree.leaves.len(), count, "seed {seed}");
+        let mut wrong = 0;
+        for _ in 0..2_000 {
+            let row = [
+                2.0 * uniform(&mut rng) - 1.0,
+                crate::seed::below(&mut rng, 6) as f64,
+                2.0 * uniform(&mut rng) - 1.0,
+            ];
+            let found = tree.leaf(&row);
+            wrong += u32::from(found.is_none_or(|f| tree.leaves[f].answer != truth.answer(&row)));
+        }
+        // A row lies within a step of a threshold once in 30,000.
+        assert!(wrong <= 1, "seed {seed}: {wrong}");
+        // A line meets fewer cuts than there are leaves; each takes log2(range / step) halvings.
+        let line = 2 + (count as u64 - 1) * 21;
+        assert!(queries <= 1 + count as u64 * (2 * line + 5), "seed {seed}: {queries}");
+        assert!(queries > count as u64 * (2 + 2 + 5), "every leaf is measured along every feature");
+    }
+}
+
+#[test]
+fn what_is_no_tree_ends_with_the_budget() {
+    let mut left = 500;
+    let mut ask = |row: &[f64]| {
+        left -= 1;
+        if left == 0 {
+            return Err(Error::input("questions", 500, "499 at most"));
+        }
+        Ok((0, row[0]))
+    };
+    let mut oracle = Oracle::new(&mut ask);
+    let feature = Feature::Number { low: 0.0, high: 1.0, step: 1e-9 };
+    assert!(paths(&mut oracle, &[feature], &[0.5]).is_err());
+    assert_eq!(oracle.queries(), 500);
+}
+
+#[test]
+fn features_and_answers_that_cannot_be_are_refused() {
+    let number = |low, high, step| Feature::Number { low, high, step };
+    let mut ask = |_: &[f64]| Ok((0, 1.0));
+    let mut oracle = Oracle::new(&mut ask);
+    for (feature, first) in [
+        (number(1.0, 0.0, 0.1), 0.5),
+        (number(0.0, f64::INFINITY, 0.1), 0.5),
+        (number(0.0, 1.0, 0.0), 0.5),
+        (number(0.0, 1.0, 0.1), 1.5),
+        (Feature::Category { values: 3 }, 3.0),
+        (Feature::Category { values: 3 }, 0.5),
+    ] {
+        assert!(paths(&mut oracle, &[feature], &[first]).is_err(), "{feature:?}, {first}");
+    }
+    assert!(paths(&mut oracle, &[], &[0.0]).is_err());
+    assert_eq!(oracle.queries(), 0);
+    let mut nan = |_: &[f64]| Ok((0, f64::NAN));
+    let feature = number(0.0, 1.0, 0.1);
+    assert!(paths(&mut Oracle::new(&mut nan), &[feature], &[0.5]).is_err());
+}
