@@ -67,7 +67,7 @@ impl Language {
         let mut draws: Vec<_> = streams.iter().map(Seed::rng).collect();
         let mut chooser = Chooser::default();
         self.continued(prompts, most, end, |number, logits| {
-            chooser.choose(logits, sampling, &mut draws[number])
+            chooser.choose(logits, sampling, &mut draws[number]) as u16
         })
     }
 

@@ -8,6 +8,7 @@ mod decode;
 mod sample;
 mod save;
 
+pub(super) use sample::Chooser;
 pub use sample::Sampling;
 
 use std::sync::Arc;

@@ -43,22 +43,22 @@ impl Sampling {
 
 /// The distribution that a token is drawn from; its room is used again.
 #[derive(Default)]
-pub(super) struct Chooser {
+pub(in crate::model) struct Chooser {
     /// Tokens by falling probability, ties by number.
-    order: Vec<(f64, u16)>,
+    order: Vec<(f64, u32)>,
 }
 
 impl Chooser {
     /// A token. Logits that are not numbers count as the least likely.
-    pub(super) fn choose(
+    pub(in crate::model) fn choose(
         &mut self,
         logits: &[f32],
         sampling: &Sampling,
         rng: &mut impl rand::Rng,
-    ) -> u16 {
+    ) -> u32 {
         let draw = uniform(rng);
         if sampling.temperature == 0.0 {
-            return crate::oracle::argmax(logits.iter()) as u16;
+            return crate::oracle::argmax(logits.iter()) as u32;
         }
         self.rank(logits, sampling.temperature);
         let kept = if sampling.top_k == 0 { self.order.len() } else { sampling.top_k };
@@ -108,7 +108,7 @@ mod tests {
         let logits = SHARES.map(libm::logf);
         let mut counts = [0.0; 4];
         for _ in 0..40_000 {
-            counts[usize::from(chooser.choose(&logits, &sampling, &mut rng))] += 1.0 / 40_000.0;
+            counts[chooser.choose(&logits, &sampling, &mut rng) as usize] += 1.0 / 40_000.0;
         }
         counts
     }
@@ -141,7 +141,7 @@ mod tests {
         let mut choose =
             |logits: &[f32]| chooser.choose(logits, &Sampling::default(), &mut Seed::new(1).rng());
         assert_eq!(choose(&[f32::NEG_INFINITY, 0.0, f32::NAN]), 1);
-        assert!(usize::from(choose(&[f32::NAN; 3])) < 3);
+        assert!(choose(&[f32::NAN; 3]) < 3);
     }
 
     #[test]
