@@ -60,9 +60,7 @@ impl Chooser {
         if sampling.temperature == 0.0 {
             return crate::oracle::argmax(logits.iter()) as u32;
         }
-        self.rank(logits, sampling.temperature);
-        let kept = if sampling.top_k == 0 { self.order.len() } else { sampling.top_k };
-        self.order.truncate(kept.max(1));
+        self.rank(logits, sampling.temperature, sampling.top_k);
         let total: f64 = self.order.iter().map(|(p, _)| p).sum();
         let (mut mass, mut nucleus) = (0.0, 0);
         for (p, _) in &self.order {
@@ -82,8 +80,8 @@ impl Chooser {
         self.order.last().map_or(0, |(_, token)| *token)
     }
 
-    /// Every token with exp((logit - largest) / temperature).
-    fn rank(&mut self, logits: &[f32], temperature: f64) {
+    /// The `top_k` most likely tokens (0: all) with exp((logit - largest) / temperature).
+    fn rank(&mut self, logits: &[f32], temperature: f64, top_k: usize) {
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let weight = |&logit: &f32| {
             let weight = libm::exp((f64::from(logit) - f64::from(most)) / temperature);
@@ -91,7 +89,13 @@ impl Chooser {
         };
         self.order.clear();
         self.order.extend(logits.iter().map(weight).zip(0..));
-        self.order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        // No two are equal, so that neither step depends on the order before.
+        let falling = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if (1..self.order.len()).contains(&top_k) {
+            self.order.select_nth_unstable_by(top_k - 1, falling);
+            self.order.truncate(top_k);
+        }
+        self.order.sort_unstable_by(falling);
     }
 }
 

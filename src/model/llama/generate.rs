@@ -74,7 +74,7 @@ impl Llama {
             if going.is_empty() {
                 break;
             }
-            let mut runs: Vec<Run<'_>> = going.iter_mut().map(|s| s.next()).collect();
+            let mut runs: Vec<Run<'_>> = going.iter_mut().map(|s| s.ahead()).collect();
             let logits = self.logits(&self.pass(&mut runs));
             for (stream, logits) in
                 going.iter_mut().zip(logits.chunks_exact(self.plan().vocabulary))
@@ -95,7 +95,7 @@ impl Stream<'_> {
     }
 
     /// Its last token, to be read.
-    fn next(&mut self) -> Run<'_> {
+    fn ahead(&mut self) -> Run<'_> {
         let last = self.new.len().saturating_sub(1);
         Run { memory: &mut self.session.memory, tokens: &self.new[last..] }
     }

@@ -101,34 +101,34 @@ impl WithSimd for Run<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match self.layout.codes {
-            Codes::Four { zero, minimum: false } => self.of(simd, Quarter { zero }, false),
-            Codes::Four { zero, minimum: true } => self.of(simd, Quarter { zero }, true),
-            Codes::Eight { zero, minimum: false } => self.of(simd, Byte { zero }, false),
-            Codes::Eight { zero, minimum: true } => self.of(simd, Byte { zero }, true),
-            Codes::Brain => self.of(simd, Brain, false),
-            Codes::Full => self.of(simd, Full, false),
+            Codes::Four { zero, minimum: false } => self.of(simd, Quarter::<false> { zero }),
+            Codes::Four { zero, minimum: true } => self.of(simd, Quarter::<true> { zero }),
+            Codes::Eight { zero, minimum: false } => self.of(simd, Byte::<false> { zero }),
+            Codes::Eight { zero, minimum: true } => self.of(simd, Byte::<true> { zero }),
+            Codes::Brain => self.of(simd, Brain),
+            Codes::Full => self.of(simd, Full),
         }
     }
 }
 
 impl Run<'_> {
     #[inline(always)]
-    fn of<S: Simd, U: Unpack>(self, simd: S, unpack: U, minimum: bool) {
+    fn of<S: Simd, U: Unpack>(self, simd: S, unpack: U) {
         match S::F32_LANES {
-            16 => self.wide::<S, U, 2>(simd, unpack, minimum),
-            8 => self.wide::<S, U, 4>(simd, unpack, minimum),
-            4 => self.wide::<S, U, 8>(simd, unpack, minimum),
-            2 => self.wide::<S, U, 16>(simd, unpack, minimum),
-            _ => self.wide::<S, U, 32>(simd, unpack, minimum),
+            16 => self.wide::<S, U, 2>(simd, unpack),
+            8 => self.wide::<S, U, 4>(simd, unpack),
+            4 => self.wide::<S, U, 8>(simd, unpack),
+            2 => self.wide::<S, U, 16>(simd, unpack),
+            _ => self.wide::<S, U, 32>(simd, unpack),
         }
     }
 
     #[inline(always)]
-    fn wide<S: Simd, U: Unpack, const V: usize>(self, simd: S, unpack: U, minimum: bool) {
+    fn wide<S: Simd, U: Unpack, const V: usize>(self, simd: S, unpack: U) {
         let (k, layout) = (self.k, self.layout);
         let words = k / layout.block * layout.block_words();
         let columns = self.panels.len() / words * PANEL;
-        let stretch = |panel| Stretch { layout, k, panel, unpack, minimum };
+        let stretch = |panel| Stretch { layout, k, panel, unpack };
         match self.work {
             Work::Multiply { rows, x, y, stride } => {
                 for (p, panel) in self.panels.chunks_exact(words).enumerate() {
@@ -178,13 +178,13 @@ struct Stretch<'a, U> {
     k: usize,
     panel: &'a [u32],
     unpack: U,
-    minimum: bool,
 }
 
 /// How a word gives its codes.
 trait Unpack: Copy {
     const PER_WORD: usize;
     const SCALED: bool;
+    const MINIMUM: bool;
     /// Code `i` of each word, less zero.
     fn take<S: Simd>(self, simd: S, words: S::u32s, i: usize) -> S::f32s;
 }
@@ -201,13 +201,14 @@ fn whole<S: Simd>(simd: S, words: S::u32s, at: usize, mask: u32, zero: u8) -> S:
 }
 
 #[derive(Clone, Copy)]
-struct Quarter {
+struct Quarter<const MINIMUM: bool> {
     zero: u8,
 }
 
-impl Unpack for Quarter {
+impl<const MINIMUM: bool> Unpack for Quarter<MINIMUM> {
     const PER_WORD: usize = 8;
     const SCALED: bool = true;
+    const MINIMUM: bool = MINIMUM;
     #[inline(always)]
     fn take<S: Simd>(self, simd: S, words: S::u32s, i: usize) -> S::f32s {
         whole(simd, words, 4 * i, 15, self.zero)
@@ -215,13 +216,14 @@ impl Unpack for Quarter {
 }
 
 #[derive(Clone, Copy)]
-struct Byte {
+struct Byte<const MINIMUM: bool> {
     zero: u8,
 }
 
-impl Unpack for Byte {
+impl<const MINIMUM: bool> Unpack for Byte<MINIMUM> {
     const PER_WORD: usize = 4;
     const SCALED: bool = true;
+    const MINIMUM: bool = MINIMUM;
     #[inline(always)]
     fn take<S: Simd>(self, simd: S, words: S::u32s, i: usize) -> S::f32s {
         whole(simd, words, 8 * i, 255, self.zero)
@@ -234,6 +236,7 @@ struct Brain;
 impl Unpack for Brain {
     const PER_WORD: usize = 2;
     const SCALED: bool = false;
+    const MINIMUM: bool = false;
     #[inline(always)]
     fn take<S: Simd>(self, simd: S, words: S::u32s, i: usize) -> S::f32s {
         simd.transmute_f32s_u32s(match i {
@@ -249,6 +252,7 @@ struct Full;
 impl Unpack for Full {
     const PER_WORD: usize = 1;
     const SCALED: bool = false;
+    const MINIMUM: bool = false;
     #[inline(always)]
     fn take<S: Simd>(self, simd: S, words: S::u32s, _: usize) -> S::f32s {
         simd.transmute_f32s_u32s(words)
@@ -274,7 +278,7 @@ impl<U: Unpack> Stretch<'_, U> {
             let mut least = [simd.splat_f32s(0.0); V];
             if U::SCALED {
                 scale = load::<S, V>(tail).map(|t| simd.transmute_f32s_u32s(t));
-                if self.minimum {
+                if U::MINIMUM {
                     least = load::<S, V>(&tail[PANEL..]).map(|t| simd.transmute_f32s_u32s(t));
                 }
             }
@@ -285,7 +289,7 @@ impl<U: Unpack> Stretch<'_, U> {
                     let mut weights = [simd.splat_f32s(0.0); V];
                     for v in 0..V {
                         let code = self.unpack.take(simd, words[v], i);
-                        weights[v] = match (U::SCALED, self.minimum) {
+                        weights[v] = match (U::SCALED, U::MINIMUM) {
                             (false, _) => code,
                             (true, false) => simd.mul_f32s(scale[v], code),
                             (true, true) => simd.mul_add_e_f32s(scale[v], code, least[v]),

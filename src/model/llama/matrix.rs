@@ -200,7 +200,7 @@ impl Crew {
         &self,
         all: &mut [f32],
         size: usize,
-        f: impl Fn((usize, &mut [f32])) + Sync,
+        f: impl Fn((usize, &mut [f32])) + Sync + Send,
     ) {
         use rayon::prelude::*;
         match &self.0 {

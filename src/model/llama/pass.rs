@@ -203,7 +203,9 @@ fn attention(plan: &Plan, crew: &Crew, number: usize, runs: &[Run<'_>], q: &[f32
     let (heads, head) = (plan.heads, plan.head);
     let texts: Vec<(&Memory, usize)> = runs
         .iter()
-        .flat_map(|run| (run.memory.seen + 1..).take(run.tokens.len()).map(|n| (&*run.memory, n)))
+        .flat_map(|run| {
+            (run.memory.seen + 1..).take(run.tokens.len()).map(move |n| (&*run.memory, n))
+        })
         .collect();
     crew.each(y, head, |(i, y)| {
         let (memory, count) = texts[i / heads];

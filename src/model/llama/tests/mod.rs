@@ -108,7 +108,7 @@ fn texts_end_with_a_stop_or_with_their_room() {
         full += usize::from(stop.is_none());
     }
     assert!(stopped > 0 && full > 0, "{stopped} stopped, {full} full");
-    assert_eq!(model.greedy(&prompts[..2], 0).unwrap(), [vec![], vec![]]);
+    assert_eq!(model.greedy(&prompts[..2], 0).unwrap(), [Vec::<u32>::new(), Vec::new()]);
 }
 
 #[test]
