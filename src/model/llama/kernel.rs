@@ -5,6 +5,8 @@
 //! `[words of a block, PANEL]` codes, then `[PANEL]` scales, then `[PANEL]` minima where the format has them. A word
 //! holds the codes of consecutive inputs, the first in its lowest bits. A weight is scale x (code - zero) + minimum.
 
+#![allow(clippy::needless_range_loop, reason = "loops that compilers unroll without fail")]
+
 use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 /// Outputs of a panel: vectors of every instruction set fit in, and enough sums for the latency of an addition.

@@ -69,13 +69,10 @@ pub fn folder(name: &str) -> PathBuf {
 /// others from 256 on.
 pub fn byte_characters() -> Vec<String> {
     let printable = |b: u32| matches!(b, 33..=126 | 161..=172 | 174..=255);
-    let mut next = 256;
-    (0..256)
-        .map(|b| {
-            let code = if printable(b) { b } else { std::mem::replace(&mut next, next + 1) };
-            char::from_u32(code).unwrap().to_string()
-        })
-        .collect()
+    let mut others = 256..;
+    let mut code = |b: u32| if printable(b) { Some(b) } else { others.next() };
+    let codes = (0..256).map(|b| code(b).and_then(char::from_u32).unwrap());
+    codes.map(String::from).collect()
 }
 
 pub const SPECIAL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
