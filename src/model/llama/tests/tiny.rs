@@ -129,13 +129,13 @@ impl Tiny {
     pub fn gguf(&self, values: &Values) -> Vec<u8> {
         let tensors = self.tensors.iter().map(|(name, (shape, numbers))| {
             let heads = match name.rsplit('.').nth(1) {
-                Some("q_proj") => 4,
-                Some("k_proj") => 2,
-                _ => 0,
+                Some("q_proj") => Some(4),
+                Some("k_proj") => Some(2),
+                _ => None,
             };
             let mut numbers = numbers.clone();
-            if heads > 0 {
-                let (rows, half) = (numbers.clone(), shape[0] / heads / 2);
+            if let Some(heads) = heads {
+                let (rows, half) = (numbers.clone(), shape[0] / (2 * heads));
                 for (row, to) in numbers.chunks_exact_mut(shape[1]).enumerate() {
                     let (head, within) = (row / (2 * half), row % (2 * half));
                     let from = head * 2 * half + within % 2 * half + within / 2;
