@@ -14,6 +14,7 @@ mod grad;
 mod init;
 pub mod language;
 mod layer;
+pub mod llama;
 pub mod loss;
 mod network;
 mod optim;

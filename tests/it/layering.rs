@@ -39,8 +39,10 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// External crates that only these rooms, folders or files may name.
-const OWNED: [(&str, &[&str]); 7] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("candle_core", &["model/reference", "model/device.rs"]),
+    ("tokenizers", &["model/llama"]),
+    ("rayon", &["model/llama"]),
     ("axum", &["serve"]),
     ("tokio", &["serve"]),
     ("ureq", &["oracle", "serve"]),

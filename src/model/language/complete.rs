@@ -53,7 +53,7 @@ impl Language {
                 Some(Reveal::Steered { .. }) => told[number].extend_from_slice(steered),
                 None => {}
             }
-            chooser.choose(steered, &sampling, &mut draws[number])
+            chooser.choose(steered, &sampling, &mut draws[number]) as u16
         })?;
         let vocabulary = self.plan().vocabulary;
         let answers = texts.into_iter().zip(told).map(|(tokens, logits)| {

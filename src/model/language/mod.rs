@@ -19,6 +19,7 @@ pub use complete::{Ask, Reveal};
 pub use head::{Away, HeadRecipe};
 pub use learn::Lesson;
 pub use reader::Reader;
+pub(super) use sample::Chooser;
 pub use sample::Sampling;
 pub use steer::{Steer, Text};
 

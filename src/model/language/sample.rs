@@ -43,26 +43,24 @@ impl Sampling {
 
 /// The distribution that a token is drawn from; its room is used again.
 #[derive(Default)]
-pub(super) struct Chooser {
+pub(in crate::model) struct Chooser {
     /// Tokens by falling probability, ties by number.
-    order: Vec<(f64, u16)>,
+    order: Vec<(f64, u32)>,
 }
 
 impl Chooser {
     /// A token. Logits that are not numbers count as the least likely.
-    pub(super) fn choose(
+    pub(in crate::model) fn choose(
         &mut self,
         logits: &[f32],
         sampling: &Sampling,
         rng: &mut impl rand::Rng,
-    ) -> u16 {
+    ) -> u32 {
         let draw = uniform(rng);
         if sampling.temperature == 0.0 {
-            return crate::oracle::argmax(logits.iter()) as u16;
+            return crate::oracle::argmax(logits.iter()) as u32;
         }
-        self.rank(logits, sampling.temperature);
-        let kept = if sampling.top_k == 0 { self.order.len() } else { sampling.top_k };
-        self.order.truncate(kept.max(1));
+        self.rank(logits, sampling.temperature, sampling.top_k);
         let total: f64 = self.order.iter().map(|(p, _)| p).sum();
         let (mut mass, mut nucleus) = (0.0, 0);
         for (p, _) in &self.order {
@@ -82,8 +80,8 @@ impl Chooser {
         self.order.last().map_or(0, |(_, token)| *token)
     }
 
-    /// Every token with exp((logit - largest) / temperature).
-    fn rank(&mut self, logits: &[f32], temperature: f64) {
+    /// The `top_k` most likely tokens (0: all) with exp((logit - largest) / temperature).
+    fn rank(&mut self, logits: &[f32], temperature: f64, top_k: usize) {
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let weight = |&logit: &f32| {
             let weight = libm::exp((f64::from(logit) - f64::from(most)) / temperature);
@@ -91,7 +89,13 @@ impl Chooser {
         };
         self.order.clear();
         self.order.extend(logits.iter().map(weight).zip(0..));
-        self.order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        // No two are equal, so that neither step depends on the order before.
+        let falling = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if (1..self.order.len()).contains(&top_k) {
+            self.order.select_nth_unstable_by(top_k - 1, falling);
+            self.order.truncate(top_k);
+        }
+        self.order.sort_unstable_by(falling);
     }
 }
 
@@ -108,7 +112,7 @@ mod tests {
         let logits = SHARES.map(libm::logf);
         let mut counts = [0.0; 4];
         for _ in 0..40_000 {
-            counts[usize::from(chooser.choose(&logits, &sampling, &mut rng))] += 1.0 / 40_000.0;
+            counts[chooser.choose(&logits, &sampling, &mut rng) as usize] += 1.0 / 40_000.0;
         }
         counts
     }
@@ -141,7 +145,7 @@ mod tests {
         let mut choose =
             |logits: &[f32]| chooser.choose(logits, &Sampling::default(), &mut Seed::new(1).rng());
         assert_eq!(choose(&[f32::NEG_INFINITY, 0.0, f32::NAN]), 1);
-        assert!(usize::from(choose(&[f32::NAN; 3])) < 3);
+        assert!(choose(&[f32::NAN; 3]) < 3);
     }
 
     #[test]
