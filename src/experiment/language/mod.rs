@@ -1,6 +1,6 @@
 //! Language models and the capability suite: a teacher behind a text API, students that distil it, and exams.
 //!
-//! Data flow: [`spec`] -> [`plan`] cells -> [`ground`] (teacher, exam, truth, answers of a seed) -> [`run`] (ask,
+//! Data flow: [`spec`] -> [`plan`] cells -> `ground` (teacher, exam, truth, answers of a seed) -> `run` (ask,
 //! learn, sit the exam) -> [`record`].
 
 pub mod api;
