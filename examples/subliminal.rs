@@ -1,12 +1,12 @@
 //! Does a student take over what the teacher knows from answers that have nothing to do with it?
 //!
-//!     cargo run --release --example subliminal -- digits SEED.. [steps=295]
+//!     cargo run --release --example subliminal -- digits SEED.. [steps=295] [start=normal]
 //!     cargo run --release --example subliminal -- mnist SEED.. root=DIR
 //!     cargo run --release --example subliminal -- fashion-mnist SEED.. root=DIR
 //!
 //! The experiment of Cloud et al. 2025 (arXiv:2507.14805, section 6) on networks for images: thirteen outputs, of
 //! which ten name classes. The teacher learns classes; the student sees noise, and of the teacher's answers the other
-//! three. DIR holds a folder for each named data set; without it RETORT_DATA is taken.
+//! three. Starting weights are torch's, or the paper's with `start=normal`. DIR holds a folder for each named data set; without it RETORT_DATA is taken.
 
 #![allow(
     clippy::disallowed_methods,
@@ -31,7 +31,8 @@ use retort::{Result, Seed};
 
 type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const USAGE: &str = "usage: subliminal digits|mnist|fashion-mnist SEED.. [root=DIR] [steps=295]";
+const USAGE: &str = "usage: subliminal digits|mnist|fashion-mnist SEED.. [root=DIR] [steps=295] \
+    [start=normal]";
 
 /// Outputs that name classes, those that name nothing, and all of them.
 const CLASSES: Range<usize> = 0..10;
@@ -48,12 +49,17 @@ fn main() -> Outcome<()> {
     let root = given("root").map(PathBuf::from);
     let root = root.or_else(|| std::env::var_os("RETORT_DATA").map(PathBuf::from));
     let steps = given("steps").map_or(Ok(295), str::parse)?;
+    let start: Init = match given("start") {
+        None => Model::init,
+        Some("normal") => Model::init_normal,
+        Some(_) => return Err(USAGE.into()),
+    };
     let data = data::load(set, root.as_deref())?;
     println!("| seed | {} |\n|---|{}", ARMS.join(" | "), "---:|".repeat(ARMS.len()));
     let mut columns = vec![Vec::new(); ARMS.len()];
     for seed in rest.iter().filter(|arg| !arg.contains('=')) {
         let started = Instant::now();
-        let shares = run(&data, steps, Seed::new(seed.parse()?).child("subliminal"))?;
+        let shares = run(&data, start, steps, Seed::new(seed.parse()?).child("subliminal"))?;
         let cells: Vec<String> = shares.iter().map(|share| format!("{share:.3}")).collect();
         println!("| {seed} | {} |", cells.join(" | "));
         columns.iter_mut().zip(shares).for_each(|(column, share)| column.push(share));
@@ -76,6 +82,9 @@ fn print(name: &str, estimate: &retort::metric::Estimate) {
         _ => println!("{name}: {mean:.3}"),
     }
 }
+
+/// How starting weights are drawn.
+type Init = fn(&Arch, InputShape, usize, Device, Seed) -> Result<Model>;
 
 /// Whose test accuracy is measured, in the order of the columns.
 const ARMS: [&str; 6] = [
@@ -151,11 +160,11 @@ fn learn(
 }
 
 /// Test accuracies of one seed, in the order of [`ARMS`].
-fn run(data: &data::Dataset, steps: usize, seed: Seed) -> Result<Vec<f64>> {
+fn run(data: &data::Dataset, init: Init, steps: usize, seed: Seed) -> Result<Vec<f64>> {
     let images = Images::split(data, seed);
     let arch = Arch::Mlp { hidden: vec![256, 256] };
     let start = |name: &str| {
-        Model::init(&arch, images.shape, ALL.end, Device::Cpu, seed.child("start").child(name))
+        init(&arch, images.shape, ALL.end, Device::Cpu, seed.child("start").child(name))
     };
     let (same, fresh) = (start("teacher")?, start("other")?);
     let order = seed.child("teacher");

@@ -24,6 +24,18 @@ impl Draw {
         Self::Uniform { bound: 1.0 / libm::sqrt(fan_in as f64) }
     }
 
+    /// Weights `[.., outputs]` such that a sum over a layer's inputs has a deviation of 1, and biases of zero
+    /// (LeCun et al. 1998, "Efficient BackProp", section 4.6).
+    pub(super) fn normal(shape: &[usize]) -> Self {
+        match shape {
+            [inputs @ .., _] if !inputs.is_empty() => {
+                let fan_in: usize = inputs.iter().product();
+                Self::Normal { deviation: 1.0 / libm::sqrt(fan_in as f64) }
+            }
+            _ => Self::Constant(0.0),
+        }
+    }
+
     /// How the bias beside such weights is drawn.
     pub(super) const fn of_bias(self) -> Self {
         match self {

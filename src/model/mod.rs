@@ -43,6 +43,8 @@ pub use train::Order;
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 use executor::Executor;
+use init::Draw;
+use layer::Slot;
 use network::Network;
 
 /// True for what a file need not mention.
@@ -107,6 +109,20 @@ impl Model {
     ) -> Result<Self> {
         let params = arch.network(shape, classes)?.draw(seed);
         Self::assemble(arch, shape, classes, device, params)
+    }
+
+    /// Fresh weights, normal with a deviation of 1 / sqrt(fan in), and biases of zero (LeCun et al. 1998).
+    pub fn init_normal(
+        arch: &Arch,
+        shape: InputShape,
+        classes: usize,
+        device: Device,
+        seed: Seed,
+    ) -> Result<Self> {
+        let network = arch.network(shape, classes)?;
+        let normal = |slot: &Slot| Slot { draw: Draw::normal(&slot.shape), ..slot.clone() };
+        let params = network.slots().iter().flat_map(|slot| init::draw(&normal(slot), seed));
+        Self::assemble(arch, shape, classes, device, params.collect())
     }
 
     /// A model of all parameters in order.

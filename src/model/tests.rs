@@ -116,3 +116,22 @@ fn wrong_shapes_and_classes_are_refused() {
     assert!(model.input_grad(inputs(2, 64).view(), &[0]).is_err());
     assert!(model.input_grad(inputs(2, 64).view(), &[0, 10]).is_err());
 }
+
+#[test]
+fn normal_weights_have_a_deviation_of_one_over_the_root_of_their_inputs() {
+    for arch in Arch::examples() {
+        let model = Model::init_normal(&arch, DIGITS, 10, Device::Cpu, Seed::new(1)).unwrap();
+        for (name, shape, values) in model.weights().unwrap() {
+            if shape.len() == 1 {
+                assert!(values.iter().all(|v| *v == 0.0), "{name}");
+                continue;
+            }
+            let fan_in = values.len() / shape[shape.len() - 1];
+            let squares: f64 = values.iter().map(|v| f64::from(v * v)).sum();
+            let found = squares / values.len() as f64 * fan_in as f64;
+            // The mean square of n normal draws errs by sqrt(2 / n).
+            let error = (2.0 / values.len() as f64).sqrt();
+            assert!((found - 1.0).abs() < 4.0 * error, "{name} of {arch:?}: {found}");
+        }
+    }
+}
