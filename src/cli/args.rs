@@ -193,6 +193,10 @@ pub enum Kind {
     Defenses,
     Detectors,
     Metrics,
+    /// Defenses of a text API
+    TextDefenses,
+    /// What students of text minimise
+    TextObjectives,
 }
 
 #[derive(Args, Debug)]

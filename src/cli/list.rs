@@ -85,6 +85,21 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
                 what: format!("{} ({}, {:?} is better)", m.what, m.unit, m.better),
             })
             .collect(),
+        Kind::TextDefenses => retort::defense::text::cards()
+            .into_iter()
+            .map(|c| {
+                let hook = format!("{:?}", c.hook).to_lowercase();
+                let what = format!("{hook} hook; {}", c.paper);
+                Ok(Row { example: inline(&to_value(&c.example)?), what })
+            })
+            .collect::<Result<_>>()?,
+        Kind::TextObjectives => retort::experiment::language::objective::Objective::examples()
+            .into_iter()
+            .map(|o| {
+                let what = format!("needs {}; {}", o.needs(), o.paper());
+                Ok(Row { example: inline(&to_value(&o)?), what })
+            })
+            .collect::<Result<_>>()?,
     })
 }
 

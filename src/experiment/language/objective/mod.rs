@@ -87,6 +87,27 @@ impl Objective {
         }
     }
 
+    /// Where it comes from.
+    pub const fn paper(&self) -> &'static str {
+        match self {
+            Self::SeqKd => "Kim and Rush 2016 (arXiv:1606.07947), section 3.2",
+            Self::WordKd(_) => "Kim and Rush 2016 (arXiv:1606.07947), section 3.1",
+            Self::Gkd(_) => "Agarwal et al. 2024 (arXiv:2306.13649)",
+            Self::Distillm(_) => "Ko et al. 2024 (arXiv:2402.03898)",
+            Self::Minillm(_) => "Gu et al. 2024 (arXiv:2306.08543)",
+        }
+    }
+
+    /// What an API must give.
+    pub const fn needs(&self) -> &'static str {
+        match self {
+            Self::SeqKd => "text",
+            Self::WordKd(_) => "text with log-probabilities",
+            Self::Gkd(_) | Self::Distillm(_) => "log-probabilities of texts that the student wrote",
+            Self::Minillm(_) => "every log-probability of texts that the student wrote",
+        }
+    }
+
     /// True if it uses text alone.
     pub const fn text_only(&self) -> bool {
         matches!(self, Self::SeqKd)
