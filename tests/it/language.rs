@@ -23,6 +23,7 @@ steps = 12
 
 [reference]
 public = 30
+insider = true
 
 [[defense]]
 name = "hidden"
@@ -47,8 +48,8 @@ model = { layers = 1, heads = 2, width = 16 }
 prompts = { kind = "uncertainty", rounds = 2, candidates = 2 }
 "#;
 
-/// Cells: teachers, untrained and public students, and arms x students x budgets, for each seed.
-const CELLS: usize = 2 * (1 + 2 + 3 * 3 * 2);
+/// Cells: teachers, three references, and arms x students x budgets, for each seed.
+const CELLS: usize = 2 * (1 + 3 + 3 * 3 * 2);
 
 /// Records by cell.
 fn records(run: &Path) -> BTreeMap<String, Vec<u8>> {

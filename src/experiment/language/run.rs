@@ -12,7 +12,7 @@ use super::record::{LanguageRecord, Likeness, Role, Spent, Stop, VERSION};
 use super::spec::{LanguageSpec, StudentSpec};
 use super::student::{self, Exchange};
 use super::votes::kept;
-use super::{CONTEXT, VOCABULARY, exam, lesson, rounds, tokens};
+use super::{CONTEXT, VOCABULARY, bytes, exam, lesson, rounds, tokens};
 use crate::data::suite::{Capability, END, Mix};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
@@ -21,7 +21,8 @@ use crate::experiment::folder::RunFolder;
 use crate::experiment::plan::Cell;
 use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
 use crate::model::Cache;
-use crate::model::language::{Language, Lesson, Soft, Tell};
+use crate::model::language::{Language, Lesson, Sampling, Soft, Tell};
+use crate::oracle::AccountId;
 use crate::oracle::completion::TokenProbs;
 use crate::seed::Seed;
 
@@ -252,16 +253,33 @@ fn charged(spec: &LanguageSpec, held: &[Exchange]) -> Spent {
 fn reference(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<Language> {
     let size = spec.student(&cell.student)?.model;
     let seed = ground.root.child("student");
-    let known = match cell.role {
-        Role::Untrained => return student::fresh(size, seed),
-        Role::Public => spec.reference.public,
-        _ => spec.training.steps * spec.training.batch,
+    let drawn = |n| {
+        let seed = ground.root.child(cell.role.name());
+        lesson::problems(&ground.suite, &ground.mix, n, seed)
     };
-    let seed_of_problems = ground.root.child(cell.role.name());
-    let problems = lesson::problems(&ground.suite, &ground.mix, known, seed_of_problems);
-    let pairs: Vec<_> = problems.iter().map(|p| (p.prompt.clone(), p.completion())).collect();
+    let pairs: Vec<Pair> = match cell.role {
+        Role::Untrained => return student::fresh(size, seed),
+        Role::Public => {
+            let problems = drawn(spec.reference.public).into_iter();
+            problems.map(|p| (p.prompt.clone(), p.completion())).collect()
+        }
+        _ => {
+            let problems = drawn(spec.training.steps * spec.training.batch).into_iter();
+            let prompts: Vec<Vec<u8>> = problems.map(|problem| problem.prompt).collect();
+            let numbers: Vec<u64> = (INSIDE..).take(prompts.len()).collect();
+            let (mut open, sampling) = (ground.behind(spec, &[])?, Sampling::default());
+            let answers = ground.answers(spec, &mut open, INSIDER, &prompts, &numbers, sampling)?;
+            let texts = answers.iter().map(|answer| bytes(&answer.tokens));
+            prompts.into_iter().zip(texts).collect()
+        }
+    };
     student::learn(size, &spec.training, &pairs, seed)
 }
+
+/// Whoever needs no API.
+const INSIDER: AccountId = AccountId(2);
+/// Number of the first answer to it: beyond those of all who ask.
+const INSIDE: u64 = 1 << 40;
 
 /// What a model can do, and how like the teacher it is.
 fn judged(model: &Language, ground: &Ground) -> Result<(exam::Report, Vec<Likeness>)> {
