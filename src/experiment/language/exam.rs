@@ -229,21 +229,11 @@ fn answers(model: &Language, problems: &[Problem], threads: usize) -> Result<Vec
 }
 
 fn bits(model: &Language, problems: &[Problem]) -> Result<f64> {
-    let context = model.plan().context;
-    let pairs = problems.iter().map(|p| (&p.prompt[..], &p.answer[..]));
-    let corpus = super::lesson::corpus(pairs.collect::<Vec<_>>().into_iter(), context)?;
-    let (mut nats, mut learnt) = (0.0, 0_u64);
-    for (text, next) in corpus.tokens.rows().into_iter().zip(corpus.next.rows()) {
-        let logits = model.logits(text.insert_axis(ndarray::Axis(0)))?;
-        for (row, &target) in logits.rows().into_iter().zip(next) {
-            let Ok(target) = usize::try_from(target) else { continue };
-            let most = row.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-            let sum: f64 = row.iter().map(|&z| libm::exp(f64::from(z - most))).sum();
-            nats += libm::log(sum) - f64::from(row[target] - most);
-            learnt += 1;
-        }
-    }
-    Ok(nats / learnt.max(1) as f64 / std::f64::consts::LN_2)
+    let pairs: Vec<(&[u8], &[u8])> =
+        problems.iter().map(|p| (&p.prompt[..], &p.answer[..])).collect();
+    let corpus = super::lesson::corpus(pairs.into_iter(), model.plan().context)?;
+    let logs = model.log_probs(&corpus)?;
+    Ok(-logs.iter().sum::<f64>() / logs.len().max(1) as f64 / std::f64::consts::LN_2)
 }
 
 #[cfg(test)]

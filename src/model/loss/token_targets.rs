@@ -186,6 +186,18 @@ impl TokenTargets {
         }
     }
 
+    /// KL(this || other) of a row that both hold whole, in nats.
+    pub fn kl(&self, other: &Self, row: usize) -> Result<f64> {
+        let whole = |targets: &Self| targets.tell == Tell::Full && row < targets.len();
+        if !(whole(self) && whole(other) && self.vocabulary == other.vocabulary) {
+            let found = format!("`{:?}` and `{:?}` of row {row}", self.tell, other.tell);
+            return Err(Error::input("distributions", found, "whole ones over equal tokens"));
+        }
+        let (Row::Full(p), Row::Full(q)) = (self.row(row), other.row(row)) else { return Ok(0.0) };
+        let term = |(&p, &q): (&f32, &f32)| libm::exp(f64::from(p)) * (f64::from(p) - f64::from(q));
+        Ok(p.iter().zip(q).map(term).sum())
+    }
+
     /// Adds all rows of another, which must tell as much of as many tokens.
     pub fn append(&mut self, other: &Self) -> Result<()> {
         if (self.vocabulary, self.tell) != (other.vocabulary, other.tell) {

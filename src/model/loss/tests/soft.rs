@@ -203,3 +203,17 @@ fn soft_targets_that_do_not_fit_are_refused() {
     assert!(few.push(&[f32::NAN; TOKENS], Seed::new(1)).is_err());
     assert!(TokenTargets::new(TOKENS, Tell::Sampled { draws: 0, power: 1.0 }).is_err());
 }
+
+#[test]
+fn the_divergence_of_two_kept_rows_is_that_of_their_distributions() {
+    let row = |probs: [f32; 2], tell| {
+        let mut told = TokenTargets::new(2, tell).unwrap();
+        told.push(&probs.map(libm::logf), Seed::new(1)).unwrap();
+        told
+    };
+    let (p, q) = (row([0.5, 0.5], Tell::Full), row([0.25, 0.75], Tell::Full));
+    let expected = 0.5 * libm::log(2.0) + 0.5 * libm::log(2.0 / 3.0);
+    assert!((p.kl(&q, 0).unwrap() - expected).abs() < 1e-6);
+    assert!(p.kl(&p, 0).unwrap().abs() < 1e-9);
+    assert!(p.kl(&q, 1).is_err() && p.kl(&row([0.5, 0.5], Tell::TopK { k: 1 }), 0).is_err());
+}
