@@ -1,10 +1,10 @@
 //! Does a watermark show in a student of text that carries it? (`experiments/29_radioactivity`)
 //!
-//!     cargo run --release --example radioactivity -- SEED.. [texts=8000] [steps=1000] [keys=200]
+//!     cargo run --release --example radioactivity -- SEED.. [texts=8000] [steps=1000] [tested=2000] [context=2] [keys=200]
 //!
 //! The teacher is the one that comes along; students learn to go on with texts, of which a share is marked. The open
 //! test looks at the student's most likely byte along marked texts that it has not met, the closed one at what it
-//! writes itself.
+//! writes itself. Innocence is looked at with other keys, on what students of clean text write.
 
 #![allow(clippy::disallowed_macros, reason = "an example prints")]
 
@@ -24,8 +24,6 @@ type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Percent of a student's texts that are marked.
 const SHARES: [usize; 6] = [0, 1, 5, 10, 50, 100];
-/// Texts that a test looks at.
-const TESTED: usize = 500;
 /// Texts that the teacher writes together.
 const BATCH: usize = 64;
 /// Different bytes.
@@ -38,25 +36,28 @@ fn main() -> Outcome<()> {
         Ok(given.map_or(Ok(usual), str::parse)?)
     };
     let (texts, steps) = (number("texts", 8_000)?, number("steps", 1_000)?);
-    let keys = number("keys", 200)?;
+    let (tested, keys) = (number("tested", 2_000)?, number("keys", 200)?);
+    let mark = Params { context: number("context", 2)?, ..Params::default() };
     println!("| seed | marked, % | open: green | of | log10 p | closed: green | of | log10 p |");
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     let mut innocent = Vec::new();
     let mut shares: Vec<Vec<[f64; 2]>> = vec![Vec::new(); SHARES.len()];
     for seed in args.iter().filter(|arg| !arg.contains('=')) {
         let root = Seed::new(seed.parse()?).child("radioactivity");
-        let world = World::new(texts, &root)?;
+        let world = World::new(texts, tested, &mark, &root)?;
         for (percent, found) in SHARES.iter().zip(&mut shares) {
             let student = world.student(texts * percent / 100, steps, &root)?;
-            let scores = world.scores(&student, &world.green, &root)?;
+            let own = world.writes(&student, &root)?;
+            let detector = world.detector(&world.green);
+            let scores = [detector.open(&student, &world.tested)?, detector.texts(&own)];
             let cells =
                 scores.map(|s| format!("{:.4} | {} | {:.1}", share(&s), s.scored, s.p.log10));
             println!("| {seed} | {percent} | {} |", cells.join(" | "));
             found.push(scores.map(|s| share(&s)));
             if *percent == 0 {
                 for key in 0..keys as u64 {
-                    let other = *Params::default().build(root.nth("other key", key))?.green();
-                    innocent.push(world.open(&student, &other)?.p.p);
+                    let other = *mark.build(root.nth("other key", key))?.green();
+                    innocent.push(world.detector(&other).texts(&own).p.p);
                 }
             }
         }
@@ -97,13 +98,13 @@ struct World {
 }
 
 impl World {
-    fn new(texts: usize, root: &Seed) -> Outcome<Self> {
+    fn new(texts: usize, tested: usize, mark: &Params, root: &Seed) -> Outcome<Self> {
         let teacher = teacher::shipped()?;
         let suite = Suite::new(Ranges::default())?;
         let mix = Mix::new(Capability::ALL.map(|c| u32::from(c == Capability::Text)))?;
-        let problems = lesson::problems(&suite, &mix, texts + TESTED, root.child("prompts"));
+        let problems = lesson::problems(&suite, &mix, texts + tested, root.child("prompts"));
         let prompts: Vec<Vec<u8>> = problems.into_iter().map(|p| p.prompt).collect();
-        let mark = [TextDefenseSpec::Watermark(Params::default())];
+        let mark = [TextDefenseSpec::Watermark(mark.clone())];
         let key = root.child("key");
         let mut stack = TextStack::build(&mark, key, None)?;
         let green = *stack.green().ok_or("a stack with a watermark")?;
@@ -123,18 +124,15 @@ impl World {
         student::learn(Size::default(), &training, &pairs, root.child("student"))
     }
 
-    fn open(&self, suspect: &Language, green: &GreenList) -> Result<Green> {
-        let detector = Detector { green, vocabulary: VOCABULARY, known: None };
-        detector.open(suspect, &self.tested)
+    fn detector<'a>(&self, green: &'a GreenList) -> Detector<'a> {
+        Detector { green, vocabulary: VOCABULARY, known: None }
     }
 
-    fn scores(&self, suspect: &Language, green: &GreenList, root: &Seed) -> Result<[Green; 2]> {
-        let detector = Detector { green, vocabulary: VOCABULARY, known: None };
-        let prompts: Vec<Vec<u16>> = self.tested.iter().map(|w| w.prompt.clone()).collect();
-        let seed = root.child("closed");
-        let streams: Vec<Seed> = (0..prompts.len() as u64).map(|i| seed.nth("text", i)).collect();
-        let closed = detector.closed(suspect, &prompts, &Sampling::default(), &streams)?;
-        Ok([self.open(suspect, green)?, closed])
+    /// What a suspect writes after prompts that no student met.
+    fn writes(&self, suspect: &Language, root: &Seed) -> Outcome<Vec<Written>> {
+        let prompts: Vec<Vec<u8>> =
+            self.tested.iter().map(|w| w.prompt.iter().map(|&t| t as u8).collect()).collect();
+        Ok(written(suspect, &mut TextStack::default(), &prompts, root.child("closed"))?)
     }
 }
 
