@@ -8,13 +8,13 @@ use retort::data::traffic::Traffic;
 use retort::experiment::campaign::record::{Assumption, CampaignRecord, Part};
 use retort::experiment::campaign::{Campaigns, Cell, Plan, Variant};
 use retort::experiment::config::{self, Source};
-use retort::experiment::folder::{self, RunFolder, record_bytes};
+use retort::experiment::folder::{self, RunFolder};
 use retort::experiment::sweep::{Jobs, Watch as _};
 use retort::{Result, report};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
 use super::progress::Progress;
-use super::run::{comparable, job_count, run_dir, shown_command};
+use super::run::{comparable, compare, job_count, run_dir, shown_command};
 use super::{load, put, signal};
 
 /// Whether a config is a scenario.
@@ -89,23 +89,9 @@ pub fn verify(args: &Verify, source: Source) -> Result<u8> {
     }
     let folder = RunFolder::open(&args.run, "", &plan.manifest())?;
     let campaigns = Campaigns::new(&plan, &folder);
-    let n = plan.cells.len();
-    let asked = args.cells.clamp(1, n.max(1));
-    let mut different = 0;
-    for cell in (0..asked).map(|i| &plan.cells[i * n / asked]) {
-        let path = args.run.join("cells").join(&cell.id).join("record.json");
-        let state = match std::fs::read(&path) {
-            Err(_) => "missing",
-            Ok(stored) => {
-                let again = campaigns.compute(cell, job_count(0), &|| Ok(()))?;
-                if record_bytes(&again)? == stored { "equal" } else { "DIFFERENT" }
-            }
-        };
-        different += usize::from(state != "equal");
-        put(&format!("{} {state}", cell.id));
-    }
-    put(&format!("{} of {asked} cells equal", asked - different));
-    Ok(if different == 0 { 0 } else { 5 })
+    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let again = |i: usize| campaigns.compute(&plan.cells[i], job_count(0), &|| Ok(()));
+    compare(&args.run, &ids, args.cells, again)
 }
 
 /// Builds the report of runs of one scenario.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use retort::experiment::config::{self, Source};
-use retort::experiment::folder::{self, RunFolder, record_bytes};
+use retort::experiment::folder::{self, RunFolder};
 use retort::experiment::language::Languages;
 use retort::experiment::language::plan::{Plan, Variant};
 use retort::experiment::language::record::LanguageRecord;
 use retort::experiment::language::spec::{LanguageSpec, Teacher};
-use retort::experiment::plan::Cell;
+use retort::experiment::language::teacher;
 use retort::experiment::record::Role;
 use retort::experiment::sweep::{Jobs, Watch as _};
 use retort::model::Cache;
@@ -17,7 +17,7 @@ use retort::{Error, Result, report};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
 use super::progress::{Progress, describe};
-use super::run::{comparable, job_count, run_dir, shown_command};
+use super::run::{comparable, compare, job_count, run_dir, shown_command};
 use super::{load, put, signal};
 
 /// Whether a config is a language experiment.
@@ -51,6 +51,8 @@ fn identity(spec: &LanguageSpec) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| {
         Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
     })?;
+    // A file that is no teacher is found before anything is computed or written.
+    teacher::of_file(Path::new(path))?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
@@ -108,23 +110,9 @@ pub fn verify(args: &Verify, source: Source) -> Result<u8> {
     }
     let cache = cache(None);
     let languages = Languages::new(&plan, &cache);
-    let n = plan.cells.len();
-    let asked = args.cells.clamp(1, n.max(1));
-    let mut different = 0;
-    for cell in (0..asked).map(|i| &plan.cells[i * n / asked]) {
-        let state = compared(&args.run, cell, &languages)?;
-        different += usize::from(state != "equal");
-        put(&format!("{} {state}", cell.id));
-    }
-    put(&format!("{} of {asked} cells equal", asked - different));
-    Ok(if different == 0 { 0 } else { 5 })
-}
-
-fn compared(run: &Path, cell: &Cell, languages: &Languages<'_>) -> Result<&'static str> {
-    let path = run.join("cells").join(&cell.id).join("record.json");
-    let Ok(stored) = std::fs::read(&path) else { return Ok("missing") };
-    let again = languages.compute(cell, job_count(0))?;
-    Ok(if record_bytes(&again)? == stored { "equal" } else { "DIFFERENT" })
+    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let again = |i: usize| languages.compute(&plan.cells[i], job_count(0));
+    compare(&args.run, &ids, args.cells, again)
 }
 
 /// Builds the report of runs.

@@ -250,13 +250,6 @@ pub fn caught<R>(cell: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
     })
 }
 
-/// Cells of a plan that a check recomputes: `k` of them, spread evenly.
-pub fn sample(plan: &Plan, k: usize) -> Vec<Cell> {
-    let n = plan.cells.len();
-    let k = k.clamp(1, n.max(1));
-    (0..k).filter_map(|i| plan.cells.get(i * n / k)).cloned().collect()
-}
-
 /// The newest unfinished run under `runs/<name>` with this manifest, if any.
 pub fn unfinished(root: &Path, manifest: &str) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();

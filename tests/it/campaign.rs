@@ -1,11 +1,9 @@
 //! Campaigns from the outside: twice, on one and two cores, killed and resumed; and slips in scenarios.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Sandbox, text};
+use super::{Sandbox, records, text};
 
 const SMALL: &str = r#"
 [scenario]
@@ -59,16 +57,6 @@ teacher-steps = 100
 steps = 50
 test = 50
 "#;
-
-/// Records by cell.
-fn records(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let cells = std::fs::read_dir(run.join("cells")).into_iter().flatten().flatten();
-    let record = |cell: std::fs::DirEntry| {
-        let bytes = std::fs::read(cell.path().join("record.json")).ok()?;
-        Some((cell.file_name().to_string_lossy().into_owned(), bytes))
-    };
-    cells.filter_map(record).collect()
-}
 
 #[test]
 fn a_campaign_is_the_same_on_one_and_two_cores_and_after_kill_and_resume() {

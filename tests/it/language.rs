@@ -1,11 +1,9 @@
 //! Language experiments from the outside: on one and two cores, killed and resumed; and slips in configs.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Sandbox, text};
+use super::{Sandbox, records, text};
 
 const SMALL: &str = r#"
 kind = "language"
@@ -50,16 +48,6 @@ prompts = { kind = "uncertainty", rounds = 2, candidates = 2 }
 
 /// Cells: teachers, three references, and arms x students x budgets, for each seed.
 const CELLS: usize = 2 * (1 + 3 + 3 * 3 * 2);
-
-/// Records by cell.
-fn records(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let cells = std::fs::read_dir(run.join("cells")).into_iter().flatten().flatten();
-    let record = |cell: std::fs::DirEntry| {
-        let bytes = std::fs::read(cell.path().join("record.json")).ok()?;
-        Some((cell.file_name().to_string_lossy().into_owned(), bytes))
-    };
-    cells.filter_map(record).collect()
-}
 
 #[test]
 fn a_language_run_is_the_same_on_one_and_two_cores_and_after_kill_and_resume() {
@@ -120,6 +108,7 @@ fn slips_in_language_configs_are_refused_with_place_and_hint() {
         ("steps = 12", "steps = 0", &["training.steps", "1 to"][..]),
         ("seeds = 2", "seeds = 0", &["seeds", "at least one seed"][..]),
         ("rounds = 2", "rounds = 1", &["prompts.rounds", "2 to 50"][..]),
+        ("candidates = 2 }", "candidates = 2 }\nvotes = 3", &["student[2].votes", "1, where"][..]),
     ] {
         assert!(SMALL.contains(from), "{from}");
         sandbox.write("small.toml", &SMALL.replacen(from, to, 1));

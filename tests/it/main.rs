@@ -58,6 +58,16 @@ impl Drop for Sandbox {
     }
 }
 
+/// Records of a run folder, by cell.
+pub fn records(run: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let cells = std::fs::read_dir(run.join("cells")).into_iter().flatten().flatten();
+    let record = |cell: std::fs::DirEntry| {
+        let bytes = std::fs::read(cell.path().join("record.json")).ok()?;
+        Some((cell.file_name().to_string_lossy().into_owned(), bytes))
+    };
+    cells.filter_map(record).collect()
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

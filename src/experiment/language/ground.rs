@@ -67,9 +67,8 @@ impl Ground {
             Teacher::Trained { recipe } => {
                 teacher::trained(recipe, root.child("teacher"), cache, threads)?
             }
-            Teacher::File { path } => Language::load(std::path::Path::new(path))?.0,
+            Teacher::File { path } => teacher::of_file(std::path::Path::new(path))?,
         };
-        super::check_teacher(&teacher)?;
         let exam = Exam::set(&suite, spec.suite.items, root.child("exam"))?;
         let sheet = exam.sit(&teacher, threads)?;
         let report = Report { bits_per_byte: Some(exam.bits(&teacher)?), ..exam.mark(&sheet) };

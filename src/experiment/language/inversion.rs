@@ -4,6 +4,7 @@
 use super::spec::{Size, Training};
 use super::{bytes, student, tokens};
 use crate::data::suite::END;
+use crate::defense::text::prompt::is_worked;
 use crate::error::Result;
 use crate::seed::Seed;
 
@@ -26,11 +27,6 @@ fn result(completion: &[u8]) -> &[u8] {
     let end = completion.iter().position(|b| *b == END).unwrap_or(completion.len());
     let text = &completion[..end];
     &text[text.iter().rposition(|b| *b == b'=').unwrap_or(text.len())..]
-}
-
-/// True if answers to this prompt are worked out on a scratchpad.
-pub fn is_worked(prompt: &[u8]) -> bool {
-    matches!(prompt.first(), Some(b'A' | b'R'))
 }
 
 /// Bare results of `held` with scratchpads that a model of `worked` examples wrote. One that comes to another

@@ -24,8 +24,7 @@ mod votes;
 
 pub use run::Languages;
 
-use crate::error::{Error, Result};
-use crate::model::language::{Decoder, Fresh, Language};
+use crate::model::language::{Decoder, Fresh};
 
 /// Longest text: prompt and completion of any problem in the widest ranges fit.
 pub const CONTEXT: usize = 64;
@@ -46,17 +45,6 @@ fn decoder(layers: usize, heads: usize, width: usize) -> Decoder {
         dropout: 0.0,
         fresh: Fresh::FanIn,
     }
-}
-
-/// Refuses a model that cannot read the suite's problems.
-fn check_teacher(model: &Language) -> Result<()> {
-    let Decoder { vocabulary, context, .. } = *model.plan();
-    if (vocabulary, context) == (VOCABULARY, CONTEXT) {
-        return Ok(());
-    }
-    let found = format!("a model of {vocabulary} tokens and a context of {context}");
-    let expected = format!("one of {VOCABULARY} tokens (bytes) and a context of {CONTEXT}");
-    Err(Error::config("teacher.path", found, expected))
 }
 
 /// Bytes as tokens.

@@ -373,6 +373,10 @@ impl LanguageSpec {
                 let (key, found) = (format!("{key}.votes"), student.votes.to_string());
                 return Err(Error::config(key, found, "1 to 99"));
             }
+            if student.votes > 1 && matches!(student.prompts, Prompts::Uncertainty { .. }) {
+                let (key, found) = (format!("{key}.votes"), student.votes.to_string());
+                return Err(Error::config(key, found, "1, where prompts are chosen in rounds"));
+            }
             let Knowledge { worked, invert } = student.knows;
             if worked as u64 > MOST_EXCHANGES || (invert && worked == 0) {
                 let key = format!("{key}.knows.worked");

@@ -1,13 +1,15 @@
 //! The teacher of the suite: a small decoder over bytes, trained on fresh problems.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CONTEXT, decoder, lesson};
+use super::{CONTEXT, VOCABULARY, decoder, lesson};
 use crate::data::suite::{Mix, Ranges, Suite};
 use crate::error::{Error, Result};
 use crate::experiment::plan::BUILD_ID;
-use crate::model::language::Language;
+use crate::model::language::{Decoder, Language};
 use crate::model::{Cache, Decay, Device, Optimizer, Recipe, Schedule};
 use crate::seed::Seed;
 
@@ -76,6 +78,18 @@ impl TeacherSpec {
         let fresh = Language::init(&plan, Device::Cpu, seed.child("init"))?;
         Ok(fresh.fit(&corpus, &self.recipe(threads), seed.child("fit"))?.last)
     }
+}
+
+/// A teacher that `save` wrote; a model that cannot read the suite's problems is refused.
+pub fn of_file(path: &Path) -> Result<Language> {
+    let (model, _) = Language::load(path)?;
+    let Decoder { vocabulary, context, .. } = *model.plan();
+    if (vocabulary, context) == (VOCABULARY, CONTEXT) {
+        return Ok(model);
+    }
+    let found = format!("a model of {vocabulary} tokens and a context of {context}");
+    let expected = format!("one of {VOCABULARY} tokens (bytes) and a context of {CONTEXT}");
+    Err(Error::config("teacher.path", found, expected))
 }
 
 /// A teacher of this recipe and seed, from the cache if it was trained before.

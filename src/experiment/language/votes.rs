@@ -1,9 +1,9 @@
 //! Self-consistency (Wang et al. 2022, arXiv:2203.11171): a prompt is asked several times, and one of the answers
 //! that most agree with is kept.
 
-use super::inversion::is_worked;
 use super::student::Exchange;
 use crate::data::suite::{Capability, END};
+use crate::defense::text::prompt::is_worked;
 
 /// The first answer of the largest group with one result, for each run of `votes` exchanges of a prompt; nothing
 /// where no two answers agree. Every answer was paid for.

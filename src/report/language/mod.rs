@@ -23,7 +23,10 @@ use crate::experiment::language::record::LanguageRecord;
 /// Builds every file from records. `command` is shown as the way to make them again.
 pub fn build(all: &[LanguageRecord], name: &str, command: &str) -> Result<Pages> {
     let flat = flat::records(all);
-    let summary = Summary::of(&flat);
+    let mut summary = Summary::of(&flat);
+    // What is said of an arm holds for every capability: once is enough.
+    let other = |note: &str| note.contains("(capability=") && !note.contains("(capability=all");
+    summary.notes.retain(|note| !other(note));
     let tables = tables::all(all, &summary);
     let figures = figure::all(&summary)?;
     let mut files = BTreeMap::new();
