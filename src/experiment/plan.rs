@@ -232,6 +232,14 @@ fn arch_label(arch: &Arch) -> String {
             format!("mlp-{}", hidden.iter().map(usize::to_string).collect::<Vec<_>>().join("-"))
         }
         Arch::Lenet { filters: [a, b], hidden } => format!("lenet-{a}-{b}-{hidden}"),
+        Arch::Cnn { conv, hidden } => {
+            let conv = conv.iter().map(|plan| {
+                let pool = if plan.pool { "p" } else { "" };
+                format!("{}x{}{pool}", plan.filters, plan.kernel)
+            });
+            let words: Vec<String> = conv.chain(hidden.iter().map(usize::to_string)).collect();
+            format!("cnn-{}", words.join("-"))
+        }
     }
 }
 

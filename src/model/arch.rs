@@ -37,6 +37,34 @@ pub enum Arch {
         /// Units of the hidden layer.
         hidden: usize,
     },
+    /// Convolutions with ReLU, one after another, then fully connected ReLU layers. Images only.
+    Cnn {
+        /// The convolutions, 1 to 8.
+        conv: Vec<ConvPlan>,
+        /// Units of each hidden layer, 0 to 8 layers.
+        hidden: Vec<usize>,
+    },
+}
+
+/// A convolution with bias and ReLU, and max pooling over 2x2 if asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConvPlan {
+    /// Filters.
+    pub filters: usize,
+    /// Height and width of a patch: 1, 3, 5 or 7.
+    #[serde(default = "three")]
+    pub kernel: usize,
+    /// Zeros around the image, 0 to half of the kernel's size less one.
+    #[serde(default)]
+    pub pad: usize,
+    /// Whether the largest of each 2x2 sums is kept alone.
+    #[serde(default)]
+    pub pool: bool,
+}
+
+const fn three() -> usize {
+    3
 }
 
 impl Arch {
@@ -46,6 +74,7 @@ impl Arch {
             Self::Logistic {} => "logistic",
             Self::Mlp { .. } => "mlp",
             Self::Lenet { .. } => "lenet",
+            Self::Cnn { .. } => "cnn",
         }
     }
 
@@ -55,6 +84,13 @@ impl Arch {
             Self::Logistic {},
             Self::Mlp { hidden: vec![64, 64] },
             Self::Lenet { filters: [8, 16], hidden: 64 },
+            Self::Cnn {
+                conv: vec![
+                    ConvPlan { filters: 8, kernel: 5, pad: 2, pool: true },
+                    ConvPlan { filters: 12, kernel: 3, pad: 0, pool: false },
+                ],
+                hidden: vec![48],
+            },
         ]
     }
 
@@ -85,6 +121,7 @@ impl Arch {
                 Ok(dense_stack(hidden, shape.len(), classes, 0))
             }
             Self::Lenet { filters, hidden } => lenet(*filters, *hidden, shape, classes),
+            Self::Cnn { conv, hidden } => cnn(conv, hidden, shape, classes),
         }
     }
 }
@@ -123,18 +160,72 @@ fn lenet(
     };
     filters.iter().try_for_each(|&f| check_width("model.filters", f))?;
     check_width("model.hidden", hidden)?;
-    let [first, second] = filters;
-    let second_at = (9 * c + 1) * first;
-    let dense_at = second_at + (9 * first + 1) * second;
-    let conv = |name: &str, c, h, w, filters, at| {
-        Layer::Conv(Conv { name: name.into(), c, h, w, filters, at })
+    let conv = filters.map(|filters| ConvPlan { filters, kernel: 3, pad: 1, pool: true });
+    Ok(convolutional(&conv, &[hidden], (c, h, w), classes))
+}
+
+fn cnn(
+    conv: &[ConvPlan],
+    hidden: &[usize],
+    shape: InputShape,
+    classes: usize,
+) -> Result<Vec<Layer>> {
+    let InputShape::Image { c, h, w } = shape else {
+        let found = format!("rows of {} features", shape.len());
+        return Err(Error::config("model.kind", found, "images for `cnn`"));
     };
-    let mut layers = vec![
-        conv("conv1", c, h, w, first, 0),
-        conv("conv2", first, h / 2, w / 2, second, second_at),
-    ];
-    layers.extend(dense_stack(&[hidden], second * (h / 4) * (w / 4), classes, dense_at));
-    Ok(layers)
+    if !(1..=DEEPEST).contains(&conv.len()) {
+        let expected = format!("1 to {DEEPEST} convolutions");
+        return Err(Error::config("model.conv", format!("{} of them", conv.len()), expected));
+    }
+    if hidden.len() > DEEPEST {
+        let expected = format!("0 to {DEEPEST} hidden layers");
+        return Err(Error::config("model.hidden", format!("{} layers", hidden.len()), expected));
+    }
+    hidden.iter().try_for_each(|&width| check_width("model.hidden", width))?;
+    let (mut high, mut wide) = (h, w);
+    for (i, plan) in conv.iter().enumerate() {
+        let at = |key: &str| format!("model.conv[{i}].{key}");
+        check_width(&at("filters"), plan.filters)?;
+        if ![1, 3, 5, 7].contains(&plan.kernel) {
+            return Err(Error::config(at("kernel"), plan.kernel.to_string(), "1, 3, 5 or 7"));
+        }
+        let most = (plan.kernel - 1) / 2;
+        if plan.pad > most {
+            let expected = format!("0 to {most} for a kernel of {}", plan.kernel);
+            return Err(Error::config(at("pad"), plan.pad.to_string(), expected));
+        }
+        let after = |n: usize| {
+            let sums = (n + 2 * plan.pad + 1).checked_sub(plan.kernel);
+            sums.map(|n| if plan.pool { n / 2 } else { n }).filter(|n| *n > 0)
+        };
+        let (Some(h), Some(w)) = (after(high), after(wide)) else {
+            let expected = "images that a convolution leaves something of";
+            return Err(Error::config(at("kernel"), format!("images of {high}x{wide}"), expected));
+        };
+        (high, wide) = (h, w);
+    }
+    Ok(convolutional(conv, hidden, (c, h, w), classes))
+}
+
+/// Convolutions over an image (channels, height, width), then fully connected layers.
+fn convolutional(
+    conv: &[ConvPlan],
+    hidden: &[usize],
+    (mut c, mut h, mut w): (usize, usize, usize),
+    classes: usize,
+) -> Vec<Layer> {
+    let (mut layers, mut at) = (Vec::new(), 0);
+    for (i, &ConvPlan { filters, kernel, pad, pool }) in conv.iter().enumerate() {
+        let layer =
+            Conv { name: format!("conv{}", i + 1), c, h, w, filters, kernel, pad, pool, at };
+        at += (kernel * kernel * c + 1) * filters;
+        (h, w) = layer.out();
+        c = filters;
+        layers.push(Layer::Conv(layer));
+    }
+    layers.extend(dense_stack(hidden, c * h * w, classes, at));
+    layers
 }
 
 fn check_depth(layers: usize) -> Result<()> {
@@ -188,6 +279,22 @@ mod tests {
         }
     }
 
+    /// Two convolutions: one that leaves 6x6 of the digits, and one to be tried there.
+    fn cnn(kernel: usize, pad: usize) -> Arch {
+        let first = ConvPlan { filters: 2, kernel: 3, pad: 0, pool: false };
+        let conv = vec![first, ConvPlan { kernel, pad, ..first }];
+        Arch::Cnn { conv, hidden: vec![] }
+    }
+
+    #[test]
+    fn a_network_of_convolutions_has_the_sizes_that_arithmetic_gives() {
+        let network = cnn(5, 1).network(DIGITS, 10).unwrap();
+        let shapes: Vec<_> = network.slots().iter().map(|slot| slot.shape.clone()).collect();
+        // 8x8, 6x6 of two filters, 4x4 of two filters.
+        let expected = [vec![9, 2], vec![2], vec![50, 2], vec![2], vec![2 * 4 * 4, 10], vec![10]];
+        assert_eq!(shapes, expected);
+    }
+
     #[test]
     fn a_plan_that_cannot_work_is_refused_with_its_key() {
         let lenet = Arch::Lenet { filters: [2, 3], hidden: 4 };
@@ -199,6 +306,9 @@ mod tests {
             (Arch::Mlp { hidden: vec![0] }.check(DIGITS, 10), "model.hidden: found 0, expected 1"),
             (Arch::Mlp { hidden: vec![9000] }.check(DIGITS, 10), "model.hidden: found 9000"),
             (Arch::Logistic {}.check(DIGITS, 1), "classes of a model: found 1"),
+            (cnn(5, 3).check(DIGITS, 10), "model.conv[1].pad: found 3, expected 0 to 2"),
+            (cnn(2, 0).check(DIGITS, 10), "model.conv[1].kernel: found 2, expected 1, 3, 5 or 7"),
+            (cnn(7, 0).check(DIGITS, 10), "model.conv[1].kernel: found images of 6x6"),
         ];
         for (result, expected) in cases {
             let message = result.unwrap_err().to_string();

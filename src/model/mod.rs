@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-pub use arch::Arch;
+pub use arch::{Arch, ConvPlan};
 pub use cache::Cache;
 pub use decay::Decay;
 pub use device::Device;

@@ -1,18 +1,20 @@
-//! A 3x3 convolution (zero-padded by 1) with bias, ReLU and 2x2 max pooling, in one go, after LeCun et
-//! al. 1998 in outline.
+//! A convolution with bias, ReLU and, if asked, 2x2 max pooling, in one go, after LeCun et al. 1998 in
+//! outline.
 //!
-//! Images stay `[c, h, w]`. Each is copied once into planes with a border of zeros; then the patches of
-//! all pixels are nothing but the same planes, read from nine starts (an im2col without the copying). The
-//! two numbers that the border adds to each line are computed and ignored. An odd last row or column
-//! enters no window of the pooling. The gradient of a window goes whole to the first of its largest
-//! values, as torch has it.
+//! Images stay `[c, h, w]`. Each is copied once into planes that are `kernel - 1` lines and columns larger,
+//! the rest zeros: `pad` of them before the image, the others behind it. Then the patches of all pixels
+//! are nothing but the same planes, read from `kernel` x `kernel` starts (an im2col without the copying).
+//! The numbers that the border adds to each line are computed and ignored. Gradients of sums lie in planes
+//! of the same size, so that both products of the way back read them like images. An odd last row or
+//! column enters no window of the pooling. The gradient of a window goes whole to the first of its
+//! largest values, as torch has it.
 
 use super::activation::relu;
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
 use crate::model::cpu::{LANES, Matrix, Real, Scattered, Size, Start, fold, vectors};
 use crate::model::init::Draw;
 
-/// `[c, h, w]` -> `[filters, h/2, w/2]`.
+/// `[c, h, w]` -> `[filters, h + 2 pad - kernel + 1, ...]`, halved if pooled.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::model) struct Conv {
     /// Stem of its parameters' names.
@@ -21,13 +23,16 @@ pub(in crate::model) struct Conv {
     pub h: usize,
     pub w: usize,
     pub filters: usize,
-    /// First place of its parameters: weight `[c * 9, filters]`, inputs over channel, row, column; then
-    /// bias `[filters]`.
+    /// Height and width of a patch, at most [`LANES`].
+    pub kernel: usize,
+    /// Zeros around the image, at most half of `kernel` - 1.
+    pub pad: usize,
+    /// True for 2x2 max pooling.
+    pub pool: bool,
+    /// First place of its parameters: weight `[c * kernel^2, filters]`, inputs over channel, row, column;
+    /// then bias `[filters]`.
     pub at: usize,
 }
-
-/// Pixels of a 3x3 patch.
-const PATCH: usize = 9;
 
 impl Conv {
     pub(super) const fn inputs(&self) -> usize {
@@ -35,19 +40,44 @@ impl Conv {
     }
 
     pub(super) const fn outputs(&self) -> usize {
-        self.filters * (self.h / 2) * (self.w / 2)
+        let (h, w) = self.out();
+        self.filters * h * w
     }
 
     pub(super) const fn multiply_adds(&self) -> usize {
-        self.h * self.w * (PATCH * self.c + 1) * self.filters
+        let (h, w) = self.sums();
+        h * w * (self.fan_in() + 1) * self.filters
     }
 
     pub(super) const fn width(&self) -> usize {
-        self.inputs() + self.filters * self.h * self.w
+        let (h, w) = self.sums();
+        self.inputs() + self.filters * h * w
+    }
+
+    /// Height and width of a filter's sums.
+    pub(in crate::model) const fn sums(&self) -> (usize, usize) {
+        let more = 2 * self.pad + 1;
+        (self.h + more - self.kernel, self.w + more - self.kernel)
+    }
+
+    /// Height and width of a filter's output.
+    pub(in crate::model) const fn out(&self) -> (usize, usize) {
+        let (h, w) = self.sums();
+        if self.pool { (h / 2, w / 2) } else { (h, w) }
+    }
+
+    /// Pixels of a patch.
+    const fn patch(&self) -> usize {
+        self.kernel * self.kernel
+    }
+
+    /// Inputs of a sum.
+    const fn fan_in(&self) -> usize {
+        self.patch() * self.c
     }
 
     pub(super) fn slots(&self) -> Vec<Slot> {
-        let fan_in = PATCH * self.c;
+        let fan_in = self.fan_in();
         let draw = Draw::uniform(fan_in);
         let slot = |name: &str, shape: Vec<usize>, at: usize| Slot {
             name: format!("{}.{name}", self.name),
@@ -63,12 +93,12 @@ impl Conv {
 
     /// Numbers of a line with its border.
     const fn line(&self) -> usize {
-        self.w + 2
+        self.w + self.kernel - 1
     }
 
     /// Numbers of a plane with its border.
     const fn plane(&self) -> usize {
-        (self.h + 2) * self.line()
+        (self.h + self.kernel - 1) * self.line()
     }
 
     /// Numbers of `planes` planes, and room for vectors that reach beyond the last one.
@@ -76,17 +106,24 @@ impl Conv {
         planes * self.plane() + 2 * LANES
     }
 
-    /// Sums of one filter: lines of the image with two ignored numbers each.
+    /// Sums of one filter: lines with ignored numbers at their ends.
     const fn grid(&self) -> usize {
-        self.h * self.line()
+        self.sums().0 * self.line()
     }
 
-    /// Starts of the nine views of each of `planes` planes.
+    /// Place of the first gradient of sums in its plane: as far from its corner as the image's own is from
+    /// the other.
+    const fn corner(&self) -> usize {
+        (self.kernel - 1 - self.pad) * (self.line() + 1)
+    }
+
+    /// Starts of the views of each of `planes` planes.
     fn starts(&self, planes: usize, starts: &mut Vec<usize>) {
         starts.clear();
         for plane in 0..planes {
-            for pixel in 0..PATCH {
-                starts.push(plane * self.plane() + (pixel / 3) * self.line() + pixel % 3);
+            for pixel in 0..self.patch() {
+                let (row, column) = (pixel / self.kernel, pixel % self.kernel);
+                starts.push(plane * self.plane() + row * self.line() + column);
             }
         }
     }
@@ -96,7 +133,7 @@ impl Conv {
         for (plane, from) in image.chunks_exact(self.h * self.w).enumerate() {
             let to = &mut planes[plane * self.plane()..];
             for (y, line) in from.chunks_exact(self.w).enumerate() {
-                let at = (y + 1) * self.line() + 1;
+                let at = (y + self.pad) * self.line() + self.pad;
                 to[at..at + self.w].copy_from_slice(line);
             }
         }
@@ -120,9 +157,9 @@ impl Conv {
         self.starts(self.c, &mut room.starts);
         let stride = self.grid().next_multiple_of(LANES);
         let sums = sized(&mut room.a, self.filters * stride);
-        let (weight, bias) = params[self.at..].split_at(PATCH * self.c * self.filters);
-        let weight = Matrix::rows(weight, self.filters).turned(); // [filters, 9c]
-        let size = Size { m: self.filters, k: PATCH * self.c, n: self.grid() };
+        let (weight, bias) = params[self.at..].split_at(self.fan_in() * self.filters);
+        let weight = Matrix::rows(weight, self.filters).turned(); // [filters, fan in]
+        let size = Size { m: self.filters, k: self.fan_in(), n: self.grid() };
         let outputs = y.chunks_exact_mut(self.outputs());
         let outputs = outputs.zip(cell.marks.chunks_exact_mut(self.outputs()));
         for (i, (image, (y, marks))) in x.chunks_exact(self.inputs()).zip(outputs).enumerate() {
@@ -131,7 +168,22 @@ impl Conv {
             self.pad(image, planes);
             let patches = Scattered { data: planes, starts: &room.starts };
             T::multiply_scattered(size, weight, patches, sums, stride, Start::Zero);
-            self.pool(sums, stride, bias, y, marks, &mut room.columns);
+            if self.pool {
+                self.pool(sums, stride, bias, y, marks, &mut room.columns);
+            } else {
+                self.rectify(sums, stride, bias, y);
+            }
+        }
+    }
+
+    /// Sums without what the border added, plus bias, ReLU.
+    fn rectify<T: Real>(&self, sums: &[T], stride: usize, bias: &[T], y: &mut [T]) {
+        let (h, w) = self.sums();
+        let filters = sums.chunks_exact(stride).zip(bias).zip(y.chunks_exact_mut(h * w));
+        for ((sums, &bias), y) in filters {
+            for (sums, y) in sums.chunks(self.line()).zip(y.chunks_exact_mut(w)) {
+                y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = relu(sum + bias));
+            }
         }
     }
 
@@ -146,8 +198,8 @@ impl Conv {
         marks: &mut [u8],
         columns: &mut (Vec<T>, Vec<u8>),
     ) {
-        let (line, half) = (self.line(), self.w / 2);
-        let pooled = (self.h / 2) * half;
+        let (line, (lines, half)) = (self.line(), self.out());
+        let pooled = lines * half;
         columns.0.resize(2 * half, T::zero());
         columns.1.resize(2 * half, 0);
         let (largest, lower) = (&mut columns.0[..2 * half], &mut columns.1[..2 * half]);
@@ -194,17 +246,18 @@ impl Conv {
         wanted: Wanted<'_, T>,
     ) {
         let Wanted { params: mut grads, input: mut dx } = wanted;
-        let fan_in = PATCH * self.c;
+        let (fan_in, patch) = (self.fan_in(), self.patch());
         let weights = fan_in * self.filters;
         let padded = self.padded(self.c);
         // One image's gradient of the sums, in planes with borders like the image's own.
         let dz = sized(&mut room.a, self.padded(self.filters));
-        let by_filter = sized(&mut room.b, weights); // [filters, 9c]
+        let by_filter = sized(&mut room.b, weights); // [filters, fan in]
         if let Some(grads) = grads.as_deref_mut() {
             by_filter.fill(T::zero());
             grads[self.at + weights..][..self.filters].fill(T::zero());
         }
-        let stride = self.grid().next_multiple_of(LANES);
+        let grid = self.h * self.line();
+        let stride = grid.next_multiple_of(LANES);
         let turned = sized(&mut room.c, weights + self.c * stride);
         let (turned, wide) = turned.split_at_mut(weights);
         if dx.is_some() {
@@ -217,17 +270,17 @@ impl Conv {
             self.spread(dy, y, marks, dz, bias);
             if grads.is_some() {
                 self.starts(self.c, &mut room.starts);
-                // The sums lie one line and one number into the planes; their last two are border.
-                let left = Matrix { data: &dz[self.line() + 1..], row: self.plane(), column: 1 };
+                // The last of the sums' numbers are border.
+                let left = Matrix { data: &dz[self.corner()..], row: self.plane(), column: 1 };
                 let planes = &cell.kept[i * padded..(i + 1) * padded];
                 let right = Scattered { data: planes, starts: &room.starts };
-                let size = Size { m: self.filters, k: self.grid() - 2, n: fan_in };
+                let size = Size { m: self.filters, k: self.grid() + 1 - self.kernel, n: fan_in };
                 T::multiply_rows(size, left, right, by_filter, Start::Result);
             }
             if let Some(dx) = dx.as_deref_mut() {
                 self.starts(self.filters, &mut room.starts);
-                let size = Size { m: self.c, k: PATCH * self.filters, n: self.grid() };
-                let left = Matrix::rows(turned, PATCH * self.filters);
+                let size = Size { m: self.c, k: patch * self.filters, n: grid };
+                let left = Matrix::rows(turned, patch * self.filters);
                 let right = Scattered { data: &*dz, starts: &room.starts };
                 T::multiply_scattered(size, left, right, wide, stride, Start::Zero);
                 let dx = &mut dx[i * self.inputs()..(i + 1) * self.inputs()];
@@ -256,8 +309,8 @@ impl Conv {
         dz: &mut [T],
         bias: Option<&mut [T]>,
     ) {
-        let (line, half) = (self.line(), self.w / 2);
-        let pooled = (self.h / 2) * half;
+        let (line, (lines, half)) = (self.line(), self.out());
+        let pooled = lines * half;
         vectors(
             #[inline(always)]
             || {
@@ -273,10 +326,17 @@ impl Conv {
             },
         );
         let planes = dz.chunks_exact_mut(self.plane());
+        if !self.pool {
+            for (plane, dy) in planes.zip(dy.chunks_exact(pooled)) {
+                let lines = plane[self.corner()..].chunks_mut(line).zip(dy.chunks_exact(half));
+                lines.for_each(|(to, dy)| to[..half].copy_from_slice(dy));
+            }
+            return;
+        }
         let filters = dy.chunks_exact(pooled).zip(marks.chunks_exact(pooled));
         for (plane, (dy, marks)) in planes.zip(filters) {
             let lines = dy.chunks_exact(half).zip(marks.chunks_exact(half));
-            for (pair, (dy, marks)) in plane[line + 1..].chunks_exact_mut(2 * line).zip(lines) {
+            for (pair, (dy, marks)) in plane[self.corner()..].chunks_mut(2 * line).zip(lines) {
                 for (x, (&g, &mark)) in dy.iter().zip(marks).enumerate() {
                     let (down, right) = (usize::from(mark >> 1), usize::from(mark & 1));
                     pair[down * line + 2 * x + right] = g;
@@ -285,12 +345,13 @@ impl Conv {
         }
     }
 
-    /// Weights `[9c, filters]` for the way back, `[c, filters * 9]`: each patch turned by half a circle.
+    /// Weights `[fan in, filters]` for the way back, `[c, filters * patch]`: each patch turned by half a circle.
     fn turn<T: Real>(&self, weight: &[T], turned: &mut [T]) {
-        for (c, row) in turned.chunks_exact_mut(PATCH * self.filters).enumerate() {
+        let patch = self.patch();
+        for (c, row) in turned.chunks_exact_mut(patch * self.filters).enumerate() {
             for (at, to) in row.iter_mut().enumerate() {
-                let (f, pixel) = (at / PATCH, at % PATCH);
-                *to = weight[(c * PATCH + PATCH - 1 - pixel) * self.filters + f];
+                let (f, pixel) = (at / patch, at % patch);
+                *to = weight[(c * patch + patch - 1 - pixel) * self.filters + f];
             }
         }
     }

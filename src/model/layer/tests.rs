@@ -94,7 +94,8 @@ fn dense(times: usize, from: usize, to: usize, activation: Activation, at: usize
 }
 
 fn conv(c: usize, h: usize, w: usize, filters: usize, at: usize) -> Layer {
-    Layer::Conv(Conv { name: "conv".into(), c, h, w, filters, at })
+    let (kernel, pad, pool) = (3, 1, true);
+    Layer::Conv(Conv { name: "conv".into(), c, h, w, filters, kernel, pad, pool, at })
 }
 
 fn activation() -> impl Strategy<Value = Activation> {
@@ -121,6 +122,19 @@ proptest! {
         n in 1usize..3, c in 1usize..4, h in 2usize..7, w in 2usize..7, filters in 1usize..4,
     ) {
         Probe::new(vec![conv(c, h, w, filters, 0)], n).check(PASS, true);
+    }
+
+    #[test]
+    fn gradients_of_any_convolution_agree_with_differences(
+        n in 1usize..3, c in 1usize..3, h in 5usize..8, w in 5usize..8, filters in 1usize..3,
+        half in 0usize..3, pad in 0usize..3, pool: bool,
+    ) {
+        let kernel = 2 * half + 1;
+        let pad = pad.min(half);
+        let name = "conv".into();
+        let layer = Conv { name, c, h, w, filters, kernel, pad, pool, at: 0 };
+        prop_assume!(layer.outputs() > 0);
+        Probe::new(vec![Layer::Conv(layer)], n).check(PASS, true);
     }
 
     #[test]

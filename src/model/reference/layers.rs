@@ -69,10 +69,14 @@ fn sigmoid(z: &Tensor) -> Result<Tensor> {
 
 fn conv<'a>(l: &Conv, params: &mut impl Iterator<Item = &'a Tensor>, x: &Tensor) -> Result<Tensor> {
     let (weight, bias) = (next(params), next(params));
-    let kernel = weight.t()?.reshape((l.filters, l.c, 3, 3))?;
+    let kernel = weight.t()?.reshape((l.filters, l.c, l.kernel, l.kernel))?;
     let images = x.reshape(((), l.c, l.h, l.w))?;
-    let z = images.conv2d(&kernel, 1, 1, 1, 1)?; // [n, f, h, w]
-    let (n, h, w) = (x.dim(0)?, l.h / 2, l.w / 2);
+    let z = images.conv2d(&kernel, l.pad, 1, 1, 1)?; // [n, f, h, w]
+    let (n, (h, w)) = (x.dim(0)?, l.out());
+    if !l.pool {
+        let z = z.reshape((n, l.filters, h * w))?;
+        return bend(Activation::Relu, z.broadcast_add(&bias.reshape((1, l.filters, 1))?)?);
+    }
     let z = z.narrow(2, 0, 2 * h)?.narrow(3, 0, 2 * w)?.contiguous()?;
     let windows = z.reshape((n * l.filters, h, 2, w, 2))?.permute((0, 1, 3, 2, 4))?;
     let windows = windows.contiguous()?.reshape((n * l.filters * h * w, 4))?;
