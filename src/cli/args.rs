@@ -39,6 +39,8 @@ pub enum Command {
     Report(Report),
     /// Recompute cells of a run and compare records byte for byte
     Verify(Verify),
+    /// Set published numbers against ours
+    Reproduce(Reproduce),
     /// Serve the gateway of a config over HTTP on loopback
     Serve(Serve),
     /// Score predictions of a student that learned elsewhere through `retort serve`
@@ -146,6 +148,31 @@ pub struct Verify {
     /// Cells to recompute, spread evenly over the run
     #[arg(long, default_value_t = 5)]
     pub cells: usize,
+}
+
+#[derive(Args, Debug)]
+pub struct Reproduce {
+    /// Folders under `experiments/`, by name
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub names: Vec<String>,
+    /// Every experiment that has an `expected.toml`
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+    /// Only those that end within two minutes each on two cores
+    #[arg(long)]
+    pub quick: bool,
+    /// Folder of experiments
+    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    pub experiments: PathBuf,
+    /// Folder of the runs; the same command resumes them
+    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    pub out: PathBuf,
+    /// Cells at a time; 0 takes one a core
+    #[arg(long, short, default_value_t = 0)]
+    pub jobs: usize,
+    /// Form of the table on stdout
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 #[derive(Args, Debug)]

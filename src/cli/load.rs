@@ -44,8 +44,12 @@ pub fn source(args: &Config) -> Result<Source> {
 
 /// The config that a run folder keeps.
 pub fn source_of_run(run: &Path) -> Result<Source> {
-    let path = run.join("sweep.toml");
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+    source_of(&run.join("sweep.toml"))
+}
+
+/// A config file as it is.
+pub fn source_of(path: &Path) -> Result<Source> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
     Source::read(&path.display().to_string(), &text)
 }
 

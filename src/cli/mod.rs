@@ -10,6 +10,7 @@ mod list;
 mod load;
 mod progress;
 mod report;
+mod reproduce;
 mod run;
 mod score;
 mod serve;
@@ -52,6 +53,7 @@ fn dispatch(cli: &Cli) -> Result<u8> {
         Command::Status(a) => report::status(a),
         Command::Report(a) => report::report(a, &cli.common),
         Command::Verify(a) => run::verify(a, &cli.common),
+        Command::Reproduce(a) => reproduce::reproduce(a, &cli.common),
         Command::Serve(a) => serve::serve(a, &cli.common),
         Command::Score(a) => score::score(a, &cli.common),
         Command::List(a) => list::list(a),

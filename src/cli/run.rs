@@ -34,11 +34,28 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
     progress.note(&format!("run folder {}", dir.display()));
     let stop = signal::stop_flag()?;
     let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
+    let finished = compute(&mut loaded, &folder, &jobs, &progress)?;
+    let command = shown_command(args);
+    let pages = report::build(&finished.records, &loaded.name, &command)?;
+    for (name, bytes) in &pages.files {
+        folder.put(name, bytes)?;
+    }
+    put(&pages.table(args.format.into()));
+    progress.note(&format!("report {}", dir.join("report.html").display()));
+    Ok(if finished.failed.is_empty() { 0 } else { 3 })
+}
+
+/// Computes what is missing of an experiment, and says what failed.
+pub fn compute(
+    loaded: &mut load::Loaded,
+    folder: &RunFolder,
+    jobs: &Jobs<'_>,
+    progress: &Progress,
+) -> Result<sweep::Finished> {
     // Fewer teachers than cores: each may use several, where its recipe has shards.
     let teachers = loaded.plan.cells.iter().filter(|cell| cell.role == Role::Teacher).count();
     loaded.rim.threads = jobs.count / teachers.clamp(1, jobs.count);
-    let finished =
-        sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, &folder, &jobs, &progress);
+    let finished = sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, folder, jobs, progress);
     progress.end();
     let finished = finished?;
     progress.note(&format!(
@@ -47,23 +64,13 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
         finished.skipped,
         finished.failed.len()
     ));
-    let command = shown_command(args);
-    let pages = report::build(&finished.records, &loaded.name, &command)?;
-    for (name, bytes) in &pages.files {
-        folder.put(name, bytes)?;
-    }
-    put(&pages.table(args.format.into()));
-    progress.note(&format!("report {}", dir.join("report.html").display()));
-    if finished.failed.is_empty() {
-        return Ok(0);
-    }
     for (cell, text) in &finished.failed {
         eprintln!(
             "failed: {} {} {} x {} seed {}: {text}",
             cell.id, cell.arm, cell.student, cell.budget, cell.seed
         );
     }
-    Ok(3)
+    Ok(finished)
 }
 
 /// Recomputes cells of a run and compares their bytes.

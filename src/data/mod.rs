@@ -21,7 +21,7 @@ pub use crate::model::InputShape;
 pub use digits::digits;
 pub use registry::{Card, cards, check, load, load_csv, load_idx, load_npy};
 pub use spec::{DatasetSpec, Files};
-pub use split::{Split, SplitSpec};
+pub use split::{PoolPart, Split, SplitSpec, TestPart};
 
 /// Labelled rows and where they came from.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Dataset {
     pub range: (f32, f32),
     /// blake3 of inputs and labels, in hex.
     pub hash: String,
+    /// The first row of the set's own test part, which reaches to the end; none where it has no such part.
+    pub test_from: Option<usize>,
 }
 
 impl Dataset {
@@ -86,7 +88,12 @@ impl Dataset {
             ));
         }
         let hash = content_hash(&inputs, &labels);
-        Ok(Self { name, inputs, labels, classes, shape, range, hash })
+        Ok(Self { name, inputs, labels, classes, shape, range, hash, test_from: None })
+    }
+
+    /// The same rows, of which those from `first` on are the set's own test part.
+    fn with_test_part(self, first: usize) -> Self {
+        Self { test_from: Some(first), ..self }
     }
 
     /// Number of rows.

@@ -15,8 +15,10 @@ use crate::error::{ConfigError, Error, Result, nearest};
 /// What is known of a named data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Card {
-    /// Name in configs, and of its folder under the root.
+    /// Name in configs.
     pub name: &'static str,
+    /// Its folder under the root.
+    pub folder: &'static str,
     /// Rows, of all its files together.
     pub rows: usize,
     /// Features of a row, as loaded.
@@ -50,6 +52,7 @@ const DIGIT_CITATION: &str = "E. Alpaydin and C. Kaynak, Optical Recognition of 
 const CARDS: &[Card] = &[
     Card {
         name: "digits",
+        folder: "digits",
         rows: 1797,
         features: 64,
         classes: 10,
@@ -61,6 +64,7 @@ const CARDS: &[Card] = &[
     },
     Card {
         name: "optdigits",
+        folder: "optdigits",
         rows: 5620,
         features: 64,
         classes: 10,
@@ -72,6 +76,7 @@ const CARDS: &[Card] = &[
     },
     Card {
         name: "mnist",
+        folder: "mnist",
         rows: 70_000,
         features: 784,
         classes: 10,
@@ -84,6 +89,7 @@ const CARDS: &[Card] = &[
     },
     Card {
         name: "fashion-mnist",
+        folder: "fashion-mnist",
         rows: 70_000,
         features: 784,
         classes: 10,
@@ -95,6 +101,7 @@ const CARDS: &[Card] = &[
     },
     Card {
         name: "adult",
+        folder: "adult",
         rows: 32_561,
         features: 108,
         classes: 2,
@@ -104,7 +111,22 @@ const CARDS: &[Card] = &[
         citation: "B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, 1996",
         files: &["aws_adult.csv", "adult.data"],
     },
+    Card {
+        name: "adult-race",
+        folder: "adult",
+        rows: 32_561,
+        features: 105,
+        classes: 5,
+        layout: "as `adult`, with race as the class and income among the features",
+        source: "https://archive.ics.uci.edu/dataset/2 (training part)",
+        licence: "CC BY 4.0",
+        citation: "B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, 1996",
+        files: &["aws_adult.csv", "adult.data"],
+    },
 ];
+
+/// Where Adult has race.
+const ADULT_RACE: usize = 8;
 
 /// Columns of Adult, for files without a header.
 const ADULT_COLUMNS: usize = 15;
@@ -122,7 +144,8 @@ pub fn load(name: &str, root: Option<&Path>) -> Result<Dataset> {
     }
     let files = files(card, root)?;
     let set = match card.name {
-        "adult" => adult(&files[0])?,
+        "adult" => adult(name, &files[0], ADULT_COLUMNS - 1)?,
+        "adult-race" => adult(name, &files[0], ADULT_RACE)?,
         "optdigits" => optdigits(&files)?,
         _ => idx_pairs(card.name, &files)?,
     };
@@ -205,12 +228,12 @@ fn files(card: &Card, root: Option<&Path>) -> Result<Vec<PathBuf>> {
     let Some(root) = root else {
         let expected = format!(
             "a folder that holds `{}/`, from `data.root` in the config, RETORT_DATA or --data",
-            card.name
+            card.folder
         );
         return Err(Error::config("data.root", "no data folder", expected));
     };
-    let dir = root.join(card.name);
-    match card.name {
+    let dir = root.join(card.folder);
+    match card.folder {
         "mnist" | "fashion-mnist" => ["train", "t10k"]
             .iter()
             .flat_map(|part| [(part, "images", 3), (part, "labels", 1)])
@@ -259,7 +282,8 @@ fn idx_pairs(name: &str, files: &[PathBuf]) -> Result<Dataset> {
     let (h, w) = size.unwrap_or_default();
     let classes = labels.iter().max().map_or(0, |top| top + 1);
     let shape = InputShape::Image { c: 1, h, w };
-    Dataset::new(name, stack(&parts)?, labels, classes, shape, (0.0, 1.0))
+    let set = Dataset::new(name, stack(&parts)?, labels, classes, shape, (0.0, 1.0))?;
+    Ok(if parts.len() > 1 { set.with_test_part(parts[0].nrows()) } else { set })
 }
 
 fn optdigits(files: &[PathBuf]) -> Result<Dataset> {
@@ -278,12 +302,13 @@ fn optdigits(files: &[PathBuf]) -> Result<Dataset> {
     }
     let classes = labels.iter().max().map_or(0, |top| top + 1);
     let shape = InputShape::Image { c: 1, h: 8, w: 8 };
-    Dataset::new("optdigits", stack(&parts)?, labels, classes, shape, (0.0, 1.0))
+    let set = Dataset::new("optdigits", stack(&parts)?, labels, classes, shape, (0.0, 1.0))?;
+    Ok(set.with_test_part(parts[0].nrows()))
 }
 
-/// Adult with income as the label, text one-hot, and every column scaled to [0, 1].
-fn adult(path: &Path) -> Result<Dataset> {
-    let label = Label::Index(ADULT_COLUMNS - 1);
+/// Adult with one of its columns as the label, text one-hot, and every column scaled to [0, 1].
+fn adult(name: &str, path: &Path, label: usize) -> Result<Dataset> {
+    let label = Label::Index(label);
     let options = Options { header: Header::Detect, label, one_hot: true };
     let Table { mut inputs, labels, classes, .. } = csv::read(path, &options)?;
     for mut column in inputs.columns_mut() {
@@ -292,7 +317,7 @@ fn adult(path: &Path) -> Result<Dataset> {
         column.mapv_inplace(|v| if span > 0.0 { (v - low) / span } else { 0.0 });
     }
     let shape = InputShape::Flat(inputs.ncols());
-    Dataset::new("adult", inputs, labels, classes.len(), shape, (0.0, 1.0))
+    Dataset::new(name, inputs, labels, classes.len(), shape, (0.0, 1.0))
 }
 
 /// A set from the user's values: flat rows, the observed range, classes up to the largest label.

@@ -10,7 +10,7 @@ use crate::seed::{Seed, permutation};
 
 /// Sizes of the parts, in rows. The defaults use every row of the embedded digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SplitSpec {
     /// Rows the teacher learns from.
     pub teacher: usize,
@@ -22,20 +22,59 @@ pub struct SplitSpec {
     pub traffic: usize,
     /// Rows everyone is measured on.
     pub test: usize,
+    /// Which rows those may be.
+    #[serde(skip_serializing_if = "usual")]
+    pub test_from: TestPart,
+    /// Which rows students may ask.
+    #[serde(skip_serializing_if = "usual")]
+    pub pool_from: PoolPart,
+    /// Classes that the pool has no rows of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pool_without: Vec<usize>,
+}
+
+/// Which rows everyone may be measured on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TestPart {
+    /// Any.
+    #[default]
+    Any,
+    /// Those of the set's own test part, as published; everything else then lies in its training part.
+    Official,
+}
+
+/// Which rows students may ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolPart {
+    /// Rows of no other purpose.
+    #[default]
+    Rest,
+    /// The teacher's own rows, as where a transfer set is its training set.
+    Teacher,
+    /// Rows of the set's own test part on which nobody is measured.
+    Test,
+}
+
+fn usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for SplitSpec {
     fn default() -> Self {
-        Self { teacher: 800, pool: 400, public: 100, traffic: 137, test: 360 }
-    }
-}
-
-impl SplitSpec {
-    /// Rows of all parts together; `None` if the sum is beyond any data set.
-    pub fn total(&self) -> Option<usize> {
-        [self.teacher, self.pool, self.public, self.traffic, self.test]
-            .into_iter()
-            .try_fold(0usize, usize::checked_add)
+        let (test_from, pool_from) = (TestPart::Any, PoolPart::Rest);
+        let pool_without = Vec::new();
+        Self {
+            teacher: 800,
+            pool: 400,
+            public: 100,
+            traffic: 137,
+            test: 360,
+            test_from,
+            pool_from,
+            pool_without,
+        }
     }
 }
 
@@ -54,28 +93,77 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
+/// Rows in random order, of which each part takes the first that suit it.
+struct Rows<'a> {
+    name: &'a str,
+    order: Vec<usize>,
+}
+
+impl Rows<'_> {
+    /// The first `n` rows that `suit`, taken away.
+    fn take(&mut self, part: &str, n: usize, suit: impl Fn(usize) -> bool) -> Result<Vec<usize>> {
+        let (mut taken, mut rest) = (Vec::new(), Vec::new());
+        for &row in &self.order {
+            if taken.len() < n && suit(row) { taken.push(row) } else { rest.push(row) }
+        }
+        if taken.len() < n {
+            let expected =
+                format!("at most the {} rows of {} that are left", taken.len(), self.name);
+            return Err(Error::config(format!("split.{part}"), n.to_string(), expected));
+        }
+        self.order = rest;
+        Ok(taken)
+    }
+}
+
 impl Split {
     /// Cuts one random order of the rows into the parts of `spec`. Rows left over belong to none.
     pub fn draw(spec: &SplitSpec, data: &Dataset, seed: Seed) -> Result<Self> {
         let rows = data.labels.len();
-        if spec.total().is_none_or(|total| total > rows) {
-            let total = spec.total().map_or("too many".to_string(), |t| t.to_string());
-            let found = format!(
-                "{total} rows (teacher {}, pool {}, public {}, traffic {}, test {})",
-                spec.teacher, spec.pool, spec.public, spec.traffic, spec.test
-            );
-            let expected = format!("at most {rows}, the rows of `{}`", data.name);
-            return Err(Error::config("split", found, expected));
+        if let Some(class) = spec.pool_without.iter().find(|class| **class >= data.classes) {
+            let expected = format!("classes below {}", data.classes);
+            return Err(Error::config("split.pool-without", class.to_string(), expected));
         }
-        let mut rest = permutation(&mut seed.child("split").rng(), rows).into_iter();
-        let mut take = |n: usize| rest.by_ref().take(n).collect::<Vec<usize>>();
-        Ok(Self {
-            teacher: take(spec.teacher),
-            pool: take(spec.pool),
-            public: take(spec.public),
-            traffic: take(spec.traffic),
-            test: take(spec.test),
-        })
+        let stream = seed.child("split");
+        let (name, all) = (&data.name[..], |_| true);
+        let own = match spec.test_from {
+            TestPart::Any => None,
+            TestPart::Official => Some(data.test_from.ok_or_else(|| {
+                let found = format!("`official` for `{name}`, which has no test part of its own");
+                Error::config(
+                    "split.test-from",
+                    found,
+                    "`any`, or a set that was published with one",
+                )
+            })?),
+        };
+        let mut rest = Rows { name, order: permutation(&mut stream.rng(), own.unwrap_or(rows)) };
+        let teacher = rest.take("teacher", spec.teacher, all)?;
+        let mut published = own.map(|first| {
+            let order = permutation(&mut stream.child("test").rng(), rows - first);
+            Rows { name, order: order.into_iter().map(|row| first + row).collect() }
+        });
+        let asked = |row: usize| !spec.pool_without.contains(&data.labels[row]);
+        let pool = match spec.pool_from {
+            PoolPart::Rest => Some(rest.take("pool", spec.pool, asked)?),
+            PoolPart::Teacher => {
+                let mut rows = Rows { name: "the teacher", order: teacher.clone() };
+                Some(rows.take("pool", spec.pool, asked)?)
+            }
+            PoolPart::Test => None,
+        };
+        let public = rest.take("public", spec.public, all)?;
+        let traffic = rest.take("traffic", spec.traffic, all)?;
+        let test = published.as_mut().unwrap_or(&mut rest).take("test", spec.test, all)?;
+        let pool = match (pool, published) {
+            (Some(pool), _) => pool,
+            (None, Some(mut published)) => published.take("pool", spec.pool, asked)?,
+            (None, None) => {
+                let expected = "`rest`, or `test-from = \"official\"` beside it";
+                return Err(Error::config("split.pool-from", "`test`", expected));
+            }
+        };
+        Ok(Self { teacher, pool, public, traffic, test })
     }
 }
 
@@ -128,9 +216,58 @@ mod tests {
             let spec = SplitSpec { test, ..SplitSpec::default() };
             let error = Split::draw(&spec, &data, Seed::new(0)).unwrap_err();
             let Error::Config(config) = error else { panic!("{error}") };
-            assert_eq!(config.key, "split");
-            assert!(config.expected.contains("1797"), "{config}");
+            assert_eq!(config.key, "split.test");
+            assert!(config.expected.contains("the 360 rows of digits that are left"), "{config}");
         }
+    }
+
+    #[test]
+    fn a_published_test_part_is_kept_apart_and_may_be_asked_where_nobody_is_measured() {
+        let data = digits().unwrap().with_test_part(1500);
+        let spec = SplitSpec {
+            test: 200,
+            pool: 90,
+            test_from: TestPart::Official,
+            pool_from: PoolPart::Test,
+            ..SplitSpec::default()
+        };
+        let split = Split::draw(&spec, &data, Seed::new(1)).unwrap();
+        let mut late = [&split.test[..], &split.pool].concat();
+        late.sort_unstable();
+        late.dedup();
+        assert_eq!((late.len(), late[0] >= 1500), (290, true));
+        let early = [&split.teacher, &split.public, &split.traffic];
+        assert!(early.into_iter().flatten().all(|&row| row < 1500));
+
+        let alone = SplitSpec { pool_from: PoolPart::Test, ..SplitSpec::default() };
+        let message = Split::draw(&alone, &data, Seed::new(1)).unwrap_err().to_string();
+        assert!(message.contains("split.pool-from: found `test`"), "{message}");
+        let message = Split::draw(&spec, &digits().unwrap(), Seed::new(1)).unwrap_err().to_string();
+        assert!(message.contains("`official` for `digits`, which has no test part"), "{message}");
+    }
+
+    #[test]
+    fn a_pool_of_the_teachers_rows_may_lack_classes() {
+        let data = digits().unwrap();
+        let spec = SplitSpec {
+            pool: 600,
+            pool_from: PoolPart::Teacher,
+            pool_without: vec![3],
+            ..SplitSpec::default()
+        };
+        let split = Split::draw(&spec, &data, Seed::new(1)).unwrap();
+        assert_eq!(split.pool.len(), 600);
+        assert!(split.pool.iter().all(|row| split.teacher.contains(row)));
+        assert!(split.pool.iter().all(|&row| data.labels[row] != 3));
+        let usual = Split::draw(&SplitSpec::default(), &data, Seed::new(1)).unwrap();
+        assert_eq!(split.teacher, usual.teacher);
+
+        let most = SplitSpec { pool: 800, ..spec.clone() };
+        let message = Split::draw(&most, &data, Seed::new(1)).unwrap_err().to_string();
+        assert!(message.contains("split.pool: found 800, expected at most the"), "{message}");
+        let unknown = SplitSpec { pool_without: vec![10], ..spec };
+        let message = Split::draw(&unknown, &data, Seed::new(1)).unwrap_err().to_string();
+        assert!(message.contains("split.pool-without: found 10"), "{message}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod measure;
 pub mod plan;
 pub mod provenance;
 pub mod record;
+pub mod reproduce;
 pub mod run;
 mod session;
 pub mod spec;

@@ -43,8 +43,12 @@ pub(super) fn by_seed(records: &[&Record], metric: &str) -> BySeed {
 }
 
 /// n_test / n_train of a record's split: every seed draws its own, so training sets overlap and plain
-/// variances are too small. n_train is the teacher's, whose skill all scores are about.
+/// variances are too small. n_train is the teacher's, whose skill all scores are about. 0 where all are measured
+/// on a published test part.
 pub(super) fn overlap(record: &Record) -> f64 {
+    if record.config.get("split.test-from").is_some_and(|part| part == "official") {
+        return 0.0;
+    }
     let rows = |key: &str| record.config.get(key).and_then(serde_json::Value::as_f64);
     match (rows("split.test"), rows("split.teacher")) {
         (Some(test), Some(train)) if train > 0.0 => test / train,

@@ -17,6 +17,7 @@ mod page;
 pub mod parquet;
 mod payload;
 pub mod records;
+pub mod reproduce;
 mod rows;
 pub mod summary;
 #[cfg(test)]
