@@ -112,9 +112,13 @@ fn summary(loaded: &Loaded) -> Result<String> {
 
 fn steps(spec: &Spec, cell: &Cell) -> usize {
     match cell.role {
-        Role::Teacher if spec.teacher.kind == TeacherKind::Trained => spec.teacher.training.steps,
+        Role::Teacher if spec.teacher.kind == TeacherKind::Trained => {
+            spec.teacher.training.steps_of(spec.split.teacher)
+        }
         Role::Teacher | Role::Untrained => 0,
-        _ => spec.training.steps,
+        Role::Public => spec.training.steps_of(spec.split.public),
+        Role::Insider => spec.training.steps_of(spec.split.pool + spec.split.public),
+        Role::Student => spec.training.steps_of(usize::try_from(cell.budget).unwrap_or(usize::MAX)),
     }
 }
 

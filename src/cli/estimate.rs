@@ -41,7 +41,8 @@ pub fn seconds(work: &[Work<'_>]) -> Result<f64> {
 /// Seconds of a step, the fastest of as many trials as fit.
 #[expect(clippy::disallowed_methods, reason = "an estimate of wall time needs the wall clock")]
 fn step(work: &Work<'_>) -> Result<f64> {
-    let (rows, recipe) = (work.recipe.batch, Recipe { steps: TRIAL_STEPS, ..work.recipe.clone() });
+    let (rows, recipe) =
+        (work.recipe.batch, Recipe { steps: TRIAL_STEPS, epochs: 0, ..work.recipe.clone() });
     let inputs =
         Array2::from_shape_fn((rows, work.shape.len()), |(i, j)| ((i + j) % 7) as f32 / 7.0);
     let targets =

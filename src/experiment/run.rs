@@ -253,6 +253,7 @@ fn fill(
         Score::of("accuracy_selected", Some(selected.accuracy())),
         Score::of("agreement_selected", Some(selected.agreement())),
         Score::of("queries_spent", Some(session.answered as f64)),
+        Score::of("answer_entropy", session.entropy),
         Score::of("days", Some(session.last_answer.as_days())),
         Score::of("student_flops", Some(learned.flops)),
         Score::of("transfer_rows", Some(learned.transfer_rows as f64)),

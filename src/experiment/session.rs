@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis};
 use super::honest::{Crowd, CrowdReport};
 use super::record::Stop;
 use crate::error::Result;
-use crate::gateway::Door;
+use crate::gateway::{Door, reading};
 use crate::oracle::{AccountId, Answers, Batch, Denial, Outcome, Reply, Tick};
 use crate::student::{Ask, Student, View};
 
@@ -32,6 +32,8 @@ pub struct Session {
     pub answered: u64,
     /// When the last answer came.
     pub last_answer: Tick,
+    /// Mean entropy of the answers, read as distributions, in bits; none without any.
+    pub entropy: Option<f64>,
     /// What honest users met.
     pub crowd: CrowdReport,
 }
@@ -44,6 +46,8 @@ struct Clock<'a> {
     answered: u64,
     attempted: u64,
     last_answer: Tick,
+    /// Sum over answers, in bits.
+    entropy: f64,
     ended: Option<Stop>,
 }
 
@@ -63,6 +67,7 @@ pub fn hold(
         answered: 0,
         attempted: 0,
         last_answer: Tick::ZERO,
+        entropy: 0.0,
         ended: None,
     };
     let stop = loop {
@@ -75,6 +80,7 @@ pub fn hold(
             Ask::Batch(rows) if rows.nrows() == 0 => break Stop::StudentDone,
             Ask::Batch(rows) => {
                 let reply = clock.ask(&rows, crowd)?;
+                clock.entropy += entropy_sum(&reply.answers, view.classes);
                 student.tell(&rows, &reply)?;
             }
         }
@@ -87,8 +93,16 @@ pub fn hold(
         stop,
         answered: clock.answered,
         last_answer: clock.last_answer,
+        entropy: (clock.answered > 0).then(|| clock.entropy / clock.answered as f64),
         crowd: crowd.report(),
     })
+}
+
+/// Entropies of all answers together, in bits.
+fn entropy_sum(answers: &Answers, classes: usize) -> f64 {
+    let bits = |p: f64| if p > 0.0 { -p * libm::log2(p) } else { 0.0 };
+    let of_row = |i| reading(answers, i, classes).iter().map(|&p| bits(p)).sum::<f64>();
+    (0..answers.len()).map(of_row).sum()
 }
 
 impl Clock<'_> {

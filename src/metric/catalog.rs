@@ -130,6 +130,12 @@ pub const CATALOG: &[MetricCard] = &[
         Lower,
         "share of honest users' results that a defense changed",
     ),
+    card(
+        "answer_entropy",
+        "bits",
+        Neither,
+        "mean entropy of the answers that came back, read as distributions",
+    ),
     card("days", "days", Lower, "virtual time of the last answer"),
     card("student_flops", "flop", Lower, "floating-point operations of the student's training"),
     card("transfer_rows", "rows", Neither, "rows of the transfer set"),

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::decay::Decay;
 use super::loss::{Goal, Loss, Targets, part::Part};
+use super::moves::Moves;
 use super::optim::Optimizer;
 use super::train::{Start, Trained, train};
-use super::{Model, Schedule};
+use super::{InputShape, Model, Schedule};
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 
@@ -27,10 +28,26 @@ pub struct Recipe {
     /// Most that the Euclidean norm of a step's gradient may be; a longer one is scaled down. 0 for no limit.
     #[serde(skip_serializing_if = "super::is_default")]
     pub clip: f64,
+    /// Most that the Euclidean norm of a unit's incoming weights may be after a step; longer ones are scaled
+    /// down (Srivastava et al. 2014, section 5.1). 0 for no limit.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub max_norm: f64,
+    /// Chances that a number is dropped while learning: of the inputs, and of what enters later dense
+    /// layers (Srivastava et al. 2014).
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub dropout: [f64; 2],
+    /// Most pixels that an image is moved by, up or down and left or right, each time it is learnt from; what
+    /// comes in is the lowest value. Images only.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub jitter: usize,
     /// Rows of a step. A smaller lesson is its own batch.
     pub batch: usize,
     /// Cap on optimiser steps, whatever the number of rows.
     pub steps: usize,
+    /// Passes over the rows in place of `steps`, as published recipes count; 0 for none. Budgets then differ in steps,
+    /// too.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub epochs: usize,
     /// Share of the given rows kept for the trainer's own validation, 0 to 0.5. Lessons of fewer
     /// than 10 rows keep none.
     pub validation: f64,
@@ -80,8 +97,12 @@ impl Default for Recipe {
             schedule: Schedule::Cosine,
             decay: Decay::All,
             clip: 0.0,
+            max_norm: 0.0,
+            dropout: [0.0; 2],
+            jitter: 0,
             batch: 32,
             steps: 300,
+            epochs: 0,
             validation: 0.1,
             patience: 0,
             check_every: 50,
@@ -92,6 +113,14 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// Steps of a training on so many rows.
+    pub fn steps_of(&self, rows: usize) -> usize {
+        match self.epochs {
+            0 => self.steps,
+            epochs => epochs.saturating_mul(rows.div_ceil(self.batch.min(rows).max(1))),
+        }
+    }
+
     /// Refuses values outside their ranges, by key.
     pub fn check(&self) -> Result<()> {
         let counts = [
@@ -109,6 +138,14 @@ impl Recipe {
         }
         if !(self.clip.is_finite() && self.clip >= 0.0) {
             return Err(Error::config("training.clip", self.clip.to_string(), "0 or more"));
+        }
+        if !(self.max_norm.is_finite() && self.max_norm >= 0.0) {
+            let found = self.max_norm.to_string();
+            return Err(Error::config("training.max-norm", found, "0 or more"));
+        }
+        if let Some(share) = self.dropout.iter().find(|share| !(0.0..1.0).contains(*share)) {
+            let expected = "0 up to, but not, 1";
+            return Err(Error::config("training.dropout", share.to_string(), expected));
         }
         self.optimizer.check()?;
         self.schedule.check()
@@ -140,18 +177,38 @@ pub fn fit_part(
     recipe.check()?;
     let goal = check_lesson(&model, lesson, loss, outputs)?;
     let inputs = lesson.inputs.as_standard_layout();
+    let [input, later] = recipe.dropout;
+    let dropping = (recipe.dropout != [0.0; 2]).then(|| model.network().dropping(input, later));
     let start = Start {
-        network: model.network(),
+        network: dropping.as_ref().unwrap_or(model.network()),
         params: model.params(),
         device: model.device(),
         inputs: inputs.view(),
         goal: &goal,
+        moves: moves(&model, lesson, recipe.jitter)?,
     };
     let Trained { last, selected, steps, batch } = train(&start, recipe, seed)?;
     let flops = 6.0 * model.multiply_adds() as f64 * (batch * steps) as f64;
     let last = model.with_params(last);
     let selected = selected.map_or_else(|| last.clone(), |params| model.with_params(params));
     Ok(Fitted { last, selected, steps, flops })
+}
+
+/// How images of a lesson are moved.
+fn moves(model: &Model, lesson: &Lesson, pixels: usize) -> Result<Option<Moves>> {
+    if pixels == 0 {
+        return Ok(None);
+    }
+    let InputShape::Image { c, h, w } = model.shape() else {
+        let found = format!("{pixels} pixels for rows without lines and columns");
+        return Err(Error::config("training.jitter", found, "0"));
+    };
+    if pixels >= h.min(w) {
+        let expected = format!("less than the images of {h}x{w}");
+        return Err(Error::config("training.jitter", pixels.to_string(), expected));
+    }
+    let empty = lesson.inputs.iter().copied().fold(f32::INFINITY, f32::min);
+    Ok(Some(Moves { planes: c, h, w, pixels, empty }))
 }
 
 fn check_lesson(model: &Model, lesson: &Lesson, loss: Loss, outputs: Range<usize>) -> Result<Goal> {

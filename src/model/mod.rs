@@ -16,6 +16,7 @@ pub mod language;
 mod layer;
 pub mod llama;
 pub mod loss;
+mod moves;
 mod network;
 mod optim;
 mod reference;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Parameter;
 use super::init;
-use super::layer::{Layer, Slot};
+use super::layer::{Dropout, Layer, Slot};
 use crate::seed::Seed;
 
 /// Layers, input to output, and their parameters. Cheap to clone.
@@ -27,6 +27,25 @@ impl Network {
         let len = slots.iter().map(Slot::len).sum();
         debug_assert!(slots.windows(2).all(|s| s[0].at + s[0].len() == s[1].at), "no gaps");
         Self { inner: Arc::new(Inner { layers, slots, len }) }
+    }
+
+    /// The same network that drops numbers while it learns: a share of its inputs, and one of what enters each
+    /// later dense layer. Parameters keep their places.
+    pub(super) fn dropping(&self, input: f64, later: f64) -> Self {
+        let mut layers = Vec::new();
+        for (i, layer) in self.layers().iter().enumerate() {
+            let share = match layer {
+                _ if i == 0 => input,
+                Layer::Dense(_) => later,
+                _ => 0.0,
+            };
+            if share > 0.0 {
+                let (name, len) = (format!("dropout{i}"), layer.inputs());
+                layers.push(Layer::Dropout(Dropout { name, len, share }));
+            }
+            layers.push(layer.clone());
+        }
+        Self::new(layers)
     }
 
     /// Input to output.

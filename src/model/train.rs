@@ -6,13 +6,14 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::clip::clip;
+use super::clip::{clip, shorten_columns};
 use super::device::Device;
 use super::executor::Executor;
 use super::fit::Recipe;
 use super::layer::Pass;
 use super::layer::texts::{self, Stretch};
 use super::loss::{self, Goal};
+use super::moves::Moves;
 use super::network::Network;
 use super::optim::Updater;
 use crate::error::{Error, Result};
@@ -32,6 +33,8 @@ pub(super) struct Start<'a> {
     /// `[n, inputs]`, row after row.
     pub inputs: ArrayView2<'a, f32>,
     pub goal: &'a Goal,
+    /// How images are moved while learning.
+    pub moves: Option<Moves>,
 }
 
 /// What it ends with.
@@ -47,17 +50,17 @@ pub(super) struct Trained {
 /// Trains by the recipe.
 pub(super) fn train(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Trained> {
     let (rows, held) = split(start.inputs.nrows(), recipe.validation, seed);
-    let batch = recipe.batch.min(rows.len());
+    let (rows_trained, batch) = (rows.len(), recipe.batch.min(rows.len()));
     let mut validation = Validation::new(start, held);
     let mut order = Order::new(rows, seed);
     let mut trainer = Trainer::new(start, recipe, seed)?;
     let mut taken = Vec::with_capacity(batch);
-    let mut steps = 0;
-    while steps < recipe.steps {
+    let (mut steps, all) = (0, recipe.steps_of(rows_trained));
+    while steps < all {
         order.take(batch, &mut taken);
-        trainer.step(start, &taken, recipe.schedule.factor(steps, recipe.steps))?;
+        trainer.step(start, &taken, recipe.schedule.factor(steps, all))?;
         steps += 1;
-        if steps % recipe.check_every == 0 || steps == recipe.steps {
+        if steps % recipe.check_every == 0 || steps == all {
             trainer.check_weights()?;
             let stale = validation.check(start, &mut trainer)?;
             if recipe.patience > 0 && stale >= recipe.patience {
@@ -187,6 +190,9 @@ impl Shard {
         seed: Seed,
     ) -> Result<()> {
         let n = self.gather(start, rows);
+        if let Some(moves) = &start.moves {
+            moves.apply(&mut self.x, seed);
+        }
         let Self { executor, x, texts, z, room, grads, loss } = self;
         let goal = |logits: &[f32], grad: &mut [f32]| {
             z.clear();
@@ -223,6 +229,8 @@ struct Trainer {
     updater: Updater,
     /// Most that a gradient's norm may be; 0 for no limit.
     clip: f64,
+    /// Most that the norm of a unit's incoming weights may be; 0 for no limit.
+    max_norm: f64,
     seed: Seed,
     threads: usize,
     steps: usize,
@@ -236,9 +244,9 @@ impl Trainer {
         let updater = Updater::new(&recipe.optimizer, spans);
         let params = start.params.to_vec();
         let (steps, last_loss) = (0, None);
-        let Recipe { clip, threads, .. } = *recipe;
+        let Recipe { clip, max_norm, threads, .. } = *recipe;
         let seed = seed.child("pass");
-        Ok(Self { params, shards, updater, clip, seed, threads, steps, last_loss })
+        Ok(Self { params, shards, updater, clip, max_norm, seed, threads, steps, last_loss })
     }
 
     /// One step on these rows.
@@ -250,6 +258,9 @@ impl Trainer {
         let grads = &mut self.shards[0].grads;
         clip(grads, self.clip);
         self.updater.update(&mut self.params, grads, factor);
+        if self.max_norm > 0.0 {
+            shorten_columns(start.network.slots(), &mut self.params, self.max_norm);
+        }
         Ok(())
     }
 

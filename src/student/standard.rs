@@ -113,7 +113,7 @@ impl Standard {
     /// A network that chooses the next rows; it learns from every answer, none is kept for validation.
     fn round_model(&mut self, view: &View<'_>) -> Result<Option<Model>> {
         let steps = self.recipe.steps.min(ROUND_STEPS);
-        let recipe = Recipe { steps, validation: 0.0, ..self.recipe.clone() };
+        let recipe = Recipe { steps, epochs: 0, validation: 0.0, ..self.recipe.clone() };
         let seed = self.seed.nth("round", self.asked);
         Ok(self.train(view, &recipe, seed)?.map(|fitted| fitted.last))
     }

@@ -107,7 +107,10 @@ fn what_no_record_says_is_an_error_and_so_is_a_number_from_memory() {
     );
     let text = "paper = \"p\"\n[[row]]\nname = \"r\"\ntag = \"M\"\nsource = \"t\"\nmetric = \"accuracy\"\npublished = \"1\"";
     let message = Expected::read("expected.toml", text).unwrap_err().to_string();
-    assert!(message.contains("expected.toml:4") && message.contains("unknown tag `M`"), "{message}");
+    assert!(
+        message.contains("expected.toml:4") && message.contains("unknown tag `M`"),
+        "{message}"
+    );
     let text = text.replace("\"M\"", "\"V\"").replace("\"1\"", "\"one\"");
     let message = Expected::read("expected.toml", &text).unwrap_err().to_string();
     assert!(message.contains("expected.toml:7") && message.contains("found one"), "{message}");

@@ -301,3 +301,56 @@ fn all_outputs_are_a_part_too() {
         fit_part(mlp(), &lesson(200), Loss::HardLabel, 0..2, &Recipe::default(), Seed::new(3));
     assert_eq!(part.unwrap().last.weights_hash().unwrap(), whole);
 }
+
+#[test]
+fn a_training_of_epochs_takes_as_many_steps_as_they_have_batches() {
+    let (x, labels) = rings(50);
+    let lesson = Lesson { inputs: x, targets: Targets::Labels(labels) };
+    let model = || {
+        let (arch, shape) = (Arch::Mlp { hidden: vec![8] }, InputShape::Flat(2));
+        Model::init(&arch, shape, 2, Device::Cpu, Seed::new(1)).unwrap()
+    };
+    let steps = |epochs, batch| {
+        let recipe = Recipe { epochs, batch, validation: 0.0, ..Recipe::default() };
+        fit(model(), &lesson, Loss::HardLabel, &recipe, Seed::new(2)).unwrap().steps
+    };
+    assert_eq!([steps(3, 20), steps(2, 60), steps(0, 20)], [9, 2, 300]);
+}
+
+#[test]
+fn dropout_weights_of_bounded_length_and_moved_images_still_learn() {
+    // A bright line in the upper or in the lower half of an image of 8x8.
+    let labels: Vec<usize> = (0..200).map(|i| i % 2).collect();
+    let mut rng = Seed::new(6).rng();
+    let x = Array2::from_shape_fn((200, 64), |(i, at)| {
+        let line = at / 8 == if labels[i] == 0 { 2 } else { 5 };
+        (0.3 * normal(&mut rng) + f64::from(u8::from(line))) as f32
+    });
+    let shape = InputShape::Image { c: 1, h: 8, w: 8 };
+    let arch = Arch::Mlp { hidden: vec![32] };
+    let fresh = Model::init(&arch, shape, 2, Device::Cpu, Seed::new(1)).unwrap();
+    let lesson = Lesson { inputs: x.clone(), targets: Targets::Labels(labels.clone()) };
+    let recipe = Recipe {
+        dropout: [0.2, 0.5],
+        max_norm: 1.5,
+        jitter: 1,
+        validation: 0.0,
+        ..Recipe::default()
+    };
+    let model = fit(fresh, &lesson, Loss::HardLabel, &recipe, Seed::new(2)).unwrap().last;
+    let right = model.probs(x.view()).unwrap();
+    let right =
+        right.rows().into_iter().zip(&labels).filter(|(row, l)| argmax(*row) == **l).count();
+    assert!(right > 190, "{right}");
+    for (name, shape, values) in model.weights().unwrap() {
+        let [rows, columns] = shape[..] else { continue };
+        for column in 0..columns {
+            let squares = (0..rows).map(|row| f64::from(values[row * columns + column]));
+            let norm = squares.map(|w| w * w).sum::<f64>().sqrt();
+            assert!(norm < 1.5 + 1e-5, "{name} {column}: {norm}");
+        }
+    }
+    let flat = Model::init(&arch, InputShape::Flat(64), 2, Device::Cpu, Seed::new(1)).unwrap();
+    let message = fit(flat, &lesson, Loss::HardLabel, &recipe, Seed::new(2)).unwrap_err();
+    assert!(message.to_string().contains("training.jitter: found 1 pixels"), "{message}");
+}

@@ -239,7 +239,7 @@ impl Language {
     fn start<'a>(&'a self, goal: &'a Goal) -> Start<'a> {
         let inputs = ndarray::ArrayView2::from_shape((0, 0), &[]).expect("no rows fit no numbers");
         let Self { network, params, device, .. } = self;
-        Start { network, params, device: *device, inputs, goal }
+        Start { network, params, device: *device, inputs, goal, moves: None }
     }
 
     fn with(&self, params: Vec<f32>) -> Self {
