@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use retort::experiment::folder::{RunFolder, write_atomic};
-use retort::experiment::reproduce::{Expected, Judged, Rule, Verdict};
 use retort::experiment::sweep::{Jobs, Watch as _};
-use retort::report::reproduce::{self, Outcome};
+use retort::report::reproduce::{self, Expected, Judged, Outcome, Rule, Verdict};
 use retort::{Error, Result};
 
 use super::args::{Common, Reproduce};
@@ -91,8 +90,9 @@ fn chosen(args: &Reproduce) -> Result<Vec<(String, PathBuf, Expected)>> {
         }
         let dir = args.experiments.join(name);
         let file = dir.join("expected.toml");
-        let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
-        let expected = Expected::read(&file.display().to_string(), &text)?;
+        let source = load::source_of(&file)?;
+        let expected: Expected = source.parse()?;
+        expected.check().map_err(|e| source.locate(e))?;
         if expected.quick || !args.quick {
             out.push((name.clone(), dir, expected));
         }

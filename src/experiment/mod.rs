@@ -14,7 +14,6 @@ mod measure;
 pub mod plan;
 pub mod provenance;
 pub mod record;
-pub mod reproduce;
 pub mod run;
 mod session;
 pub mod spec;

@@ -203,7 +203,7 @@ pub fn cell_leaves(spec: &Spec, cell: &Cell) -> Result<BTreeMap<String, Value>> 
     Ok(config::leaves(&cell_config(spec, cell)?))
 }
 
-/// Key of a trained teacher: what its weights depend on.
+/// Key of a trained teacher: what its weights depend on. Its rows are drawn before those of any other purpose.
 pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
     short_hash(
         &json!([
@@ -213,7 +213,8 @@ pub fn teacher_key(spec: &Spec, data_hash: &str, seed: u64) -> String {
             seed,
             spec.teacher.model,
             spec.teacher.training,
-            spec.split,
+            spec.split.teacher,
+            spec.split.test_from,
             spec.device
         ])
         .to_string(),

@@ -7,6 +7,7 @@ mod cli;
 mod configs;
 mod language;
 mod layering;
+mod reproduce;
 mod sense;
 mod served;
 
@@ -32,6 +33,7 @@ impl Sandbox {
 
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("inside the sandbox")).expect("a folder");
         std::fs::write(&path, text).expect("a file in a temporary folder");
         path
     }

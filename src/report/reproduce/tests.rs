@@ -4,10 +4,8 @@ use super::*;
 use crate::metric::Score;
 
 fn row(text: &str) -> Row {
-    let text = format!(
-        "paper = \"p\"\n[[row]]\nname = \"r\"\ntag = \"V\"\nsource = \"t\"\nmetric = \"accuracy\"\n{text}"
-    );
-    Expected::read("expected.toml", &text).unwrap().row.remove(0)
+    let text = format!("name = \"r\"\ntag = \"V\"\nsource = \"t\"\nmetric = \"accuracy\"\n{text}");
+    toml::from_str(&text).unwrap()
 }
 
 /// Students of 100 test rows with these accuracies, one a seed.
@@ -105,13 +103,15 @@ fn what_no_record_says_is_an_error_and_so_is_a_number_from_memory() {
         message.contains("`accuracy` of student `s` in arm `none` at a budget of 10"),
         "{message}"
     );
-    let text = "paper = \"p\"\n[[row]]\nname = \"r\"\ntag = \"M\"\nsource = \"t\"\nmetric = \"accuracy\"\npublished = \"1\"";
-    let message = Expected::read("expected.toml", text).unwrap_err().to_string();
-    assert!(
-        message.contains("expected.toml:4") && message.contains("unknown tag `M`"),
-        "{message}"
-    );
-    let text = text.replace("\"M\"", "\"V\"").replace("\"1\"", "\"one\"");
-    let message = Expected::read("expected.toml", &text).unwrap_err().to_string();
-    assert!(message.contains("expected.toml:7") && message.contains("found one"), "{message}");
+    let text = |tag: &str, published: &str| {
+        format!(
+            "paper = \"p\"\n[[row]]\nname = \"r\"\ntag = \"{tag}\"\nsource = \"t\"\nmetric = \"accuracy\"\n\
+             published = \"{published}\""
+        )
+    };
+    let message = toml::from_str::<Expected>(&text("M", "1")).unwrap_err().to_string();
+    assert!(message.contains("unknown variant `M`"), "{message}");
+    let wrong: Expected = toml::from_str(&text("V", "one")).unwrap();
+    let message = wrong.check().unwrap_err().to_string();
+    assert!(message.contains("row[0].published: found one"), "{message}");
 }

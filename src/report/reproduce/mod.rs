@@ -5,11 +5,15 @@
 //! the variance of ours over seeds; where the paper prints a spread of its own, that spread's square takes the
 //! place of the first. Rows that arithmetic decides (equations) have no tolerance but the digit.
 
+mod table;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Record, Role, Stop};
+pub use table::{Outcome, table};
+
 use crate::error::{Error, Result};
+use crate::experiment::record::{Record, Role, Stop};
 use crate::metric::{mean_ci, variance};
 
 /// An experiment's rows.
@@ -82,6 +86,8 @@ pub enum Unit {
     /// Hundredths of a share.
     #[default]
     Percent,
+    /// Hundredths of what is missing to one.
+    PercentMissing,
     /// A share.
     Fraction,
     /// Wrong answers on all test rows.
@@ -168,14 +174,11 @@ fn none() -> String {
 }
 
 impl Expected {
-    /// What a file says.
-    pub fn read(file: &str, text: &str) -> Result<Self> {
-        let source = super::config::Source::read(file, text)?;
-        let expected: Self = source.parse()?;
-        for (i, row) in expected.row.iter().enumerate() {
-            row.check().map_err(|e| source.locate(e.under(&format!("row[{i}]"))))?;
-        }
-        Ok(expected)
+    /// Refuses rows that cannot be judged; keys are relative to the file.
+    pub fn check(&self) -> Result<()> {
+        let rows = self.row.iter().enumerate();
+        rows.into_iter()
+            .try_for_each(|(i, row)| row.check().map_err(|e| e.under(&format!("row[{i}]"))))
     }
 
     /// Configs that the rows need, each once, in order.
@@ -210,6 +213,7 @@ impl Row {
     fn scaled(&self, score: f64, tests: usize) -> f64 {
         match self.unit {
             Unit::Percent => 100.0 * score,
+            Unit::PercentMissing => 100.0 * (1.0 - score),
             Unit::Fraction | Unit::Plain => score,
             Unit::Errors => (1.0 - score) * tests as f64,
         }
@@ -222,7 +226,7 @@ impl Row {
         }
         let (scale, n) = match self.unit {
             Unit::Plain => return 0.0,
-            Unit::Percent => (100.0, tests as f64),
+            Unit::Percent | Unit::PercentMissing => (100.0, tests as f64),
             Unit::Fraction => (1.0, tests as f64),
             Unit::Errors => (tests as f64, tests as f64),
         };

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::table::Format;
-use crate::experiment::reproduce::{Judged, Unit};
+use super::{Judged, Unit};
+use crate::report::table::Format;
 
 /// One experiment's rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,7 +72,7 @@ fn published(judged: &Judged) -> String {
     let Some(text) = &judged.row.published else { return "-".into() };
     let spread = judged.row.spread.map(|s| format!(" ± {s}")).unwrap_or_default();
     let unit = match judged.row.unit {
-        Unit::Percent => " %",
+        Unit::Percent | Unit::PercentMissing => " %",
         Unit::Errors => " errors",
         Unit::Fraction | Unit::Plain => "",
     };
@@ -85,7 +85,7 @@ fn number(judged: &Judged, value: f64) -> String {
     let decimals = match (judged.row.unit, printed) {
         (_, Some((_, after))) => after.len() + 1,
         (Unit::Fraction | Unit::Plain, None) => 3,
-        (Unit::Percent, None) => 2,
+        (Unit::Percent | Unit::PercentMissing, None) => 2,
         (Unit::Errors, None) => 1,
     };
     format!("{value:.decimals$}")
@@ -94,12 +94,12 @@ fn number(judged: &Judged, value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::reproduce::{Expected, Verdict};
+    use crate::report::reproduce::{Row, Verdict};
 
     fn outcomes() -> Vec<Outcome> {
-        let text = "paper = \"p\"\n[[row]]\nname = \"r, \\\"s\\\"\"\ntag = \"V\"\nsource = \"t\"\n\
-                    metric = \"accuracy\"\npublished = \"99.9\"";
-        let row = Expected::read("expected.toml", text).unwrap().row.remove(0);
+        let text = "name = \"r, \\\"s\\\"\"\ntag = \"V\"\nsource = \"t\"\nmetric = \"accuracy\"\n\
+                    published = \"99.9\"";
+        let row: Row = toml::from_str(text).unwrap();
         let judged = Judged {
             row,
             ours: 99.5,
