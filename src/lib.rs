@@ -20,14 +20,14 @@
 //!
 //! ```
 //! use ndarray::Array2;
-//! use retort::defense::{DefenseSpec, Stack, round};
+//! use retort::defense::{DefenseSpec, Stack, Workshop, round};
 //! use retort::gateway::{Door, Gateway};
 //! use retort::ledger::{Budget, Ledger};
 //! use retort::oracle::{Answers, Batch, Denial, Oracle, Outcome, Tick, scripted::Scripted};
 //!
 //! let teacher = Scripted::constant(4, vec![0.62, 0.3, 0.08]);
 //! let stack = [DefenseSpec::Round(round::Params { digits: 1 })];
-//! let stack = Stack::build(&stack, retort::Seed::new(1), teacher.card())?;
+//! let stack = Stack::build(&stack, retort::Seed::new(1), teacher.card(), &Workshop::empty(teacher.card()))?;
 //! let mut ledger = Ledger::new();
 //! let student = ledger.open_actor("student", Budget { queries: Some(3) });
 //! let account = ledger.open_account(student);

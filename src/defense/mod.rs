@@ -4,23 +4,39 @@
 //! [`Next`] layer. The first layer of a config is the outermost: it sees the request first and the
 //! reply last. No defense sees a student, a budget or a test label; none reads a clock.
 //!
-//! Adding one: a file here, the `mod` line, the spec variant and its arms. CONTRIBUTING.md has the
-//! ten steps.
+//! A defender builds its layers from what it owns, its [`Workshop`]: the teacher's rows, the teacher, and
+//! models and thresholds made from them.
+//!
+//! Adding one: a file here with a [`Method`], the `mod` line, the spec variant and its arm.
+//! CONTRIBUTING.md has the ten steps.
 
+pub mod adaptive_misinformation;
 pub mod gaussian_noise;
+pub mod grad2;
 pub mod label_only;
+pub mod logit_noise;
+pub mod mad;
+mod method;
+pub mod modelguard_s;
+pub mod modelguard_w;
+pub mod project;
 pub mod rate_limit;
 pub mod reverse_sigmoid;
 pub mod round;
 mod rows;
+mod simulate;
 mod spec;
 mod stack;
+pub mod stingy;
 pub mod temperature;
 pub mod text;
 pub mod top_k;
+pub mod workshop;
 
+pub use method::{Known, Method, RowMap};
 pub use spec::{Counter, DefenseCard, DefenseSpec, cards};
 pub use stack::{Next, Stack, StageWatch, Unwatched};
+pub use workshop::{Outline, Workshop};
 
 use crate::error::Result;
 use crate::oracle::{Batch, Reply};
@@ -38,6 +54,17 @@ pub struct Promise {
     pub stateful: bool,
     /// Some rows may be denied.
     pub refuses: bool,
+}
+
+impl Promise {
+    /// Of a pure function of a row that keeps its top class.
+    pub const BASE: Self = Self {
+        keeps_top1: true,
+        l1_bound: 2.0,
+        deterministic: true,
+        stateful: false,
+        refuses: false,
+    };
 }
 
 /// A layer around an oracle.

@@ -6,10 +6,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next};
+use super::{Counter, Defense, Method, Next, Promise, Workshop};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Denial, Outcome, Reply, Tick};
+use crate::oracle::{Batch, Card, Denial, Outcome, Reply, Tick};
 use crate::oracle::{Gcra, GcraState};
+use crate::seed::Seed;
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -108,5 +109,34 @@ impl Defense for RateLimit {
             }
         }
         Ok(Reply { outcomes, answers: inner.answers })
+    }
+}
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "rate-limit"
+    }
+
+    fn paper(&self) -> &'static str {
+        "GCRA, ITU-T I.371 annex A"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        Ok(below)
+    }
+
+    fn promise(&self) -> Promise {
+        Promise { l1_bound: 0.0, stateful: true, refuses: true, ..Promise::BASE }
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::MoreAccounts
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self)?))
     }
 }

@@ -1,6 +1,6 @@
 //! Helpers for layers that change answers row by row.
 
-use ndarray::ArrayViewMut1;
+use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis};
 
 use super::Next;
 use crate::error::{Error, Result};
@@ -14,15 +14,9 @@ pub fn change_probs(
     mut change: impl FnMut(usize, ArrayViewMut1<'_, f64>),
 ) -> Result<Reply> {
     let mut reply = next.run(batch)?;
-    let Answers::Probs(probs) = &mut reply.answers else {
-        return Err(Error::Internal("a layer for probabilities in front of other answers".into()));
-    };
-    let asked = reply.outcomes.iter().enumerate();
-    let rows = asked.filter_map(|(row, o)| match o {
-        crate::oracle::Outcome::Answered(i) => Some((row, *i)),
-        crate::oracle::Outcome::Denied(_) => None,
-    });
-    for (row, i) in rows {
+    let answered = reply.answered();
+    let Answers::Probs(probs) = &mut reply.answers else { return Err(not_probs()) };
+    for (row, i) in answered {
         change(row, probs.row_mut(i));
     }
     Ok(reply)
@@ -40,6 +34,56 @@ pub fn map_probs(
         clean.extend(row.iter());
         map(&clean, row.as_slice_mut().expect("rows of a fresh array are contiguous"));
     })
+}
+
+/// Lets the batch through and changes each row of probabilities beside what `beside` gives for its
+/// input: `change(beside, row)`. Inputs are those of the answered rows `[m, d]`; `beside` gives `[m, _]`.
+pub fn change_beside(
+    batch: &Batch,
+    next: &mut Next<'_>,
+    beside: impl FnOnce(&Array2<f32>) -> Result<Array2<f64>>,
+    mut change: impl FnMut(&[f64], &mut [f64]),
+) -> Result<Reply> {
+    let mut reply = next.run(batch)?;
+    let answered = reply.answered();
+    let known = match answered.len() == batch.len() {
+        true => beside(&batch.inputs)?,
+        false => {
+            let index: Vec<usize> = answered.iter().map(|&(row, _)| row).collect();
+            beside(&batch.inputs.select(Axis(0), &index))?
+        }
+    };
+    let known = known.as_standard_layout();
+    let Answers::Probs(probs) = &mut reply.answers else { return Err(not_probs()) };
+    for (known, (_, i)) in known.rows().into_iter().zip(answered) {
+        let mut row = probs.row_mut(i);
+        change(
+            known.to_slice().expect("rows of a standard layout are contiguous"),
+            row.as_slice_mut().expect("rows of a fresh array are contiguous"),
+        );
+    }
+    Ok(reply)
+}
+
+/// An input row as a key.
+pub fn bytes(input: ArrayView1<'_, f32>) -> Vec<u8> {
+    input.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn not_probs() -> Error {
+    Error::Internal("a layer for probabilities in front of other answers".into())
+}
+
+/// Refuses an L1 bound out of its range.
+pub fn check_eps(eps: f64) -> Result<()> {
+    if (0.0..=2.0).contains(&eps) {
+        return Ok(());
+    }
+    Err(Error::config(
+        "eps",
+        eps.to_string(),
+        "0 to 2: no two rows of probabilities are further apart",
+    ))
 }
 
 /// Refuses a place in a stack where anything but probabilities arrives.

@@ -14,7 +14,7 @@ use super::session::{self, Session, Terms};
 use super::spec::Spec;
 use super::world::{Ground, Rim};
 use crate::data::Dataset;
-use crate::defense::{DefenseSpec, Stack};
+use crate::defense::{DefenseSpec, Known, Stack};
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
 use crate::ledger::{Budget, Ledger};
@@ -143,12 +143,12 @@ fn student_cell(
     let arm = spec.arm(&cell.arm)?;
     let root = Seed::new(cell.seed);
     let (ledger, accounts) = open_ledger(cell, spec, config, &arm.stack);
-    let oracle = ground.oracle(spec)?;
-    let stack = Stack::build(&arm.stack, root.child("defense"), oracle.card())?;
+    let oracle = ground.oracle(spec, &arm.stack)?;
+    let stack = Stack::build(&arm.stack, root.child("defense"), oracle.card(), &ground.workshop)?;
     let singly = arm.stack.iter().any(|d| d.promise().refuses);
     let mut door = (rim.open)(Gateway::new(ledger, stack, oracle))?;
 
-    let mut student = build_student(config, spec, &arm.stack, data, rim, cell.seed)?;
+    let mut student = build_student(config, spec, &arm.stack, data, ground, rim)?;
     let shown = config.knows.public_labels.min(ground.public_labels.len());
     let mut view = View {
         pool: &ground.pool,
@@ -204,25 +204,34 @@ fn build_student(
     spec: &Spec,
     stack: &[DefenseSpec],
     data: &Dataset,
+    ground: &Ground,
     rim: &Rim,
-    seed: u64,
 ) -> Result<Standard> {
+    let seed = student_seed(ground.seed);
+    let known = Known {
+        pool: &ground.pool,
+        shape: data.shape,
+        classes: data.classes,
+        arch: &ground.workshop.arch,
+        device: rim.device,
+        seed: seed.child("simulated defense"),
+    };
     let resolved =
         StudentSpec { recovery: plan::resolved_recovery(config, stack), ..config.clone() };
     Standard::new(
         &resolved,
         &spec.training,
         rim.device,
-        simulator(stack),
+        if resolved.recovery.informed() { simulator(stack, &known) } else { None },
         data.shape,
         data.classes,
-        student_seed(seed),
+        seed,
     )
 }
 
 /// The row-wise part of a stack as one function, innermost first, for students that know it.
-fn simulator(stack: &[DefenseSpec]) -> Option<Simulator> {
-    let steps: Vec<_> = stack.iter().rev().filter_map(DefenseSpec::simulate).collect();
+fn simulator(stack: &[DefenseSpec], known: &Known<'_>) -> Option<Simulator> {
+    let steps: Vec<_> = stack.iter().rev().filter_map(|layer| layer.simulate(known)).collect();
     if steps.is_empty() {
         return None;
     }
