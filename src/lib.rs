@@ -7,6 +7,7 @@
 //! | [`model`] | networks and how they learn; the only room that knows candle |
 //! | [`ledger`] | accounts, budgets, virtual time, limits, the exchange log |
 //! | [`oracle`] | anything that answers a request, and the wire types |
+//! | [`detect`] | statistics over what an account has asked |
 //! | [`defense`] | layers around an oracle |
 //! | [`student`] | who asks and how they learn |
 //! | [`metric`] | pure scores with unit, direction and uncertainty |
@@ -47,6 +48,7 @@
 pub mod campaign;
 pub mod data;
 pub mod defense;
+pub mod detect;
 pub mod error;
 pub mod experiment;
 pub mod gateway;

@@ -152,7 +152,8 @@ fn what_a_student_simulates_keeps_the_bound_and_repeats_itself() {
 }
 
 /// Kinds whose examples also work in front of labels.
-const TAKE_LABELS: [&str; 2] = ["label-only", "rate-limit"];
+const TAKE_LABELS: [&str; 6] =
+    ["label-only", "nasty", "outlier-exposure", "prada", "proof-of-work", "rate-limit"];
 
 #[test]
 fn a_layer_that_does_not_fit_is_refused() {
@@ -161,7 +162,12 @@ fn a_layer_that_does_not_fit_is_refused() {
     for spec in DefenseSpec::examples() {
         assert!(spec.card_after(probs).is_ok(), "{}", spec.label());
         let takes_labels = spec.card_after(labels).is_ok();
-        assert_eq!(takes_labels, TAKE_LABELS.contains(&spec.kind()), "{}", spec.label());
+        assert_eq!(
+            takes_labels,
+            TAKE_LABELS.contains(&spec.kind()) || spec.label().contains("refuse"),
+            "{}",
+            spec.label()
+        );
     }
     let top = DefenseSpec::TopK(super::top_k::Params { k: 6 });
     assert!(top.card_after(probs).unwrap_err().to_string().contains("at most 5"));

@@ -11,6 +11,9 @@
 //! CONTRIBUTING.md has the ten steps.
 
 pub mod adaptive_misinformation;
+pub mod dawn;
+pub mod edm;
+pub mod feature_distance;
 pub mod gaussian_noise;
 pub mod grad2;
 pub mod label_only;
@@ -19,24 +22,37 @@ pub mod mad;
 mod method;
 pub mod modelguard_s;
 pub mod modelguard_w;
+pub mod nasty;
+pub mod ood_gate;
+pub mod outlier_exposure;
+pub mod prada;
 pub mod project;
+pub mod proof_of_work;
 pub mod rate_limit;
+pub mod respond;
 pub mod reverse_sigmoid;
 pub mod round;
 mod rows;
+pub mod seat;
 mod simulate;
 mod spec;
 mod stack;
 pub mod stingy;
+pub mod strangeness;
 pub mod temperature;
 pub mod text;
 pub mod top_k;
+mod untouched;
 pub mod workshop;
 
+pub use dawn::Marks;
 pub use method::{Known, Method, RowMap};
+pub use respond::{Flagged, Flags, Response};
 pub use spec::{Counter, DefenseCard, DefenseSpec, cards};
 pub use stack::{Next, Stack, StageWatch, Unwatched};
 pub use workshop::{Outline, Workshop};
+
+use untouched::Untouched;
 
 use crate::error::Result;
 use crate::oracle::{Batch, Reply};
@@ -74,6 +90,16 @@ pub trait Defense: Send {
 
     /// Handles rows as if they came one by one in order: results do not depend on how a batch is cut.
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply>;
+
+    /// What it has planted, for watermarks.
+    fn marks(&self) -> Option<&Marks> {
+        None
+    }
+
+    /// Whom it has flagged, for gates and detectors.
+    fn flags(&self) -> Option<&Flags> {
+        None
+    }
 }
 
 #[cfg(test)]

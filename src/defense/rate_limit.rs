@@ -6,9 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counter, Defense, Method, Next, Promise, Workshop};
+use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Card, Denial, Outcome, Reply, Tick};
+use crate::oracle::{Batch, Card, Denial, Reply, Tick};
 use crate::oracle::{Gcra, GcraState};
 use crate::seed::Seed;
 
@@ -91,24 +91,7 @@ impl Defense for RateLimit {
     }
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        let mut passed = Vec::with_capacity(batch.len());
-        for (i, (account, at)) in batch.account.iter().zip(&batch.at).enumerate() {
-            match self.admit(account.0 as usize, *at) {
-                Ok(()) => {
-                    outcomes.push(Outcome::Answered(passed.len()));
-                    passed.push(i);
-                }
-                Err(denial) => outcomes.push(Outcome::Denied(denial)),
-            }
-        }
-        let inner = next.run(&batch.select(&passed))?;
-        for outcome in &mut outcomes {
-            if let Outcome::Answered(i) = *outcome {
-                *outcome = inner.outcomes[i];
-            }
-        }
-        Ok(Reply { outcomes, answers: inner.answers })
+        rows::pass(batch, next, |row| self.admit(batch.account[row].0 as usize, batch.at[row]))
     }
 }
 impl Method for Params {
@@ -134,6 +117,10 @@ impl Method for Params {
 
     fn counter(&self) -> Counter {
         Counter::MoreAccounts
+    }
+
+    fn waits(&self) -> bool {
+        true
     }
 
     fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {

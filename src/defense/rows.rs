@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis};
 
 use super::Next;
 use crate::error::{Error, Result};
-use crate::oracle::{AnswerKind, Answers, Batch, Card, Reply};
+use crate::oracle::{AnswerKind, Answers, Batch, Card, Denial, Outcome, Reply};
 
 /// Lets the batch through and changes each row of probabilities in place, with the number of its
 /// input row in the batch.
@@ -70,7 +70,72 @@ pub fn bytes(input: ArrayView1<'_, f32>) -> Vec<u8> {
     input.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn not_probs() -> Error {
+/// Rows for which `admit` has no denial reach the layers below; the others are denied.
+pub fn pass(
+    batch: &Batch,
+    next: &mut Next<'_>,
+    mut admit: impl FnMut(usize) -> std::result::Result<(), Denial>,
+) -> Result<Reply> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    let mut passed = Vec::with_capacity(batch.len());
+    for row in 0..batch.len() {
+        match admit(row) {
+            Ok(()) => {
+                outcomes.push(Outcome::Answered(passed.len()));
+                passed.push(row);
+            }
+            Err(denial) => outcomes.push(Outcome::Denied(denial)),
+        }
+    }
+    let inner = next.run(&batch.select(&passed))?;
+    for outcome in &mut outcomes {
+        if let Outcome::Answered(i) = *outcome {
+            *outcome = inner.outcomes[i];
+        }
+    }
+    Ok(Reply { outcomes, answers: inner.answers })
+}
+
+/// Cuts the range of every feature into equal steps, so that near inputs fall into one bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    /// Smallest and largest valid feature value.
+    pub range: (f32, f32),
+    /// Steps.
+    pub levels: u32,
+}
+
+impl Grid {
+    /// The bucket of an input `[d]`, as a key. Values out of range count as the nearest valid ones.
+    pub fn bucket(&self, input: ArrayView1<'_, f32>) -> Vec<u8> {
+        let (low, high) = self.range;
+        let width = (high - low).max(f32::MIN_POSITIVE);
+        let last = f64::from(self.levels - 1);
+        let step = |x: f32| {
+            let place = f64::from((x - low) / width) * f64::from(self.levels);
+            place.floor().clamp(0.0, last) as u16
+        };
+        input.iter().flat_map(|&x| step(x).to_le_bytes()).collect()
+    }
+}
+
+/// Refuses a number of steps out of its range.
+pub fn check_levels(levels: u32) -> Result<()> {
+    if (1..=1000).contains(&levels) {
+        return Ok(());
+    }
+    Err(Error::config("levels", levels.to_string(), "1 to 1000 steps"))
+}
+
+/// Refuses a share of false flags out of its range.
+pub fn check_rate(key: &str, rate: f64) -> Result<()> {
+    if rate > 0.0 && rate <= 0.5 {
+        return Ok(());
+    }
+    Err(Error::config(key, rate.to_string(), "above 0 and at most 0.5"))
+}
+
+pub fn not_probs() -> Error {
     Error::Internal("a layer for probabilities in front of other answers".into())
 }
 

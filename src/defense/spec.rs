@@ -6,10 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::method::{Known, Method, RowMap};
+use super::respond::Response;
 use super::workshop::{Outline, Workshop};
 use super::{
-    Defense, Promise, adaptive_misinformation, gaussian_noise, grad2, label_only, logit_noise, mad,
-    modelguard_s, modelguard_w, rate_limit, reverse_sigmoid, round, stingy, temperature, top_k,
+    Defense, Promise, adaptive_misinformation, dawn, edm, feature_distance, gaussian_noise, grad2,
+    label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty, ood_gate, outlier_exposure,
+    prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat, stingy, strangeness,
+    temperature, top_k,
 };
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -22,6 +25,12 @@ use crate::seed::Seed;
 pub enum DefenseSpec {
     /// Wrong answers where the teacher is unsure.
     AdaptiveMisinformation(adaptive_misinformation::Params),
+    /// Keyed wrong classes that a student gives away.
+    Dawn(dawn::Params),
+    /// One of several models, by the input.
+    Edm(edm::Params),
+    /// Accounts whose queries are far from what the teacher learned.
+    FeatureDistance(feature_distance::Params),
     /// Noise on probabilities, keyed by the input or fresh.
     GaussianNoise(gaussian_noise::Params),
     /// Answers whose gradient points elsewhere.
@@ -36,12 +45,24 @@ pub enum DefenseSpec {
     ModelguardS(modelguard_s::Params),
     /// The answer that is worth least within an L1 bound.
     ModelguardW(modelguard_w::Params),
+    /// A teacher that is right and useless to learn from.
+    Nasty(nasty::Params),
+    /// Inputs unlike what the teacher learned.
+    OodGate(ood_gate::Params),
+    /// A teacher that is unsure of what is strange.
+    OutlierExposure(outlier_exposure::Params),
+    /// Accounts whose distances between queries are not normal.
+    Prada(prada::Params),
+    /// A puzzle before each answer.
+    ProofOfWork(proof_of_work::Params),
     /// So many queries per account and period.
     RateLimit(rate_limit::Params),
     /// The perturbation of Lee et al. 2018.
     ReverseSigmoid(reverse_sigmoid::Params),
     /// Probabilities to a number of decimals.
     Round(round::Params),
+    /// Accounts that ask near-duplicates.
+    Seat(seat::Params),
     /// A share of largest classes, zeros elsewhere.
     Stingy(stingy::Params),
     /// Flatter or sharper probabilities.
@@ -105,6 +126,14 @@ impl DefenseSpec {
                 nu: 1000.0,
                 model: None,
             }),
+            Self::Dawn(dawn::Params { share: 0.01, levels: 4, kept: 1000 }),
+            Self::Edm(edm::Params { models: 5, levels: 8 }),
+            Self::FeatureDistance(feature_distance::Params {
+                window: 50,
+                reference: 100,
+                false_rate: 0.01,
+                response: Response::Label,
+            }),
             Self::GaussianNoise(gaussian_noise::Params { sigma: 0.2, fresh: false }),
             Self::GaussianNoise(gaussian_noise::Params { sigma: 0.2, fresh: true }),
             Self::Grad2(grad2::Params { eps: 1.0, surrogate: None }),
@@ -124,6 +153,20 @@ impl DefenseSpec {
             }),
             Self::ModelguardS(modelguard_s::Params { eps: 1.0, centroids: 1000 }),
             Self::ModelguardW(modelguard_w::Params { eps: 1.0 }),
+            Self::Nasty(nasty::Params { weight: 0.1, temperature: 4.0 }),
+            Self::OodGate(ood_gate::Params {
+                score: strangeness::Score::Mahalanobis,
+                false_rate: 0.05,
+                response: Response::Refuse,
+            }),
+            Self::OodGate(ood_gate::Params {
+                score: strangeness::Score::Msp,
+                false_rate: 0.05,
+                response: Response::Perturb,
+            }),
+            Self::OutlierExposure(outlier_exposure::Params { weight: 1.0 }),
+            Self::Prada(prada::Params { delta: 0.9, cap: 2_000, response: Response::Warn }),
+            Self::ProofOfWork(proof_of_work::Params { seconds: 1.0, base: 1.0075, most: 100.0 }),
             Self::RateLimit(rate_limit::Params {
                 queries: 60,
                 per: rate_limit::Period::Day,
@@ -131,6 +174,12 @@ impl DefenseSpec {
             }),
             Self::ReverseSigmoid(reverse_sigmoid::Params { beta: 1.0, gamma: 0.2 }),
             Self::Round(round::Params { digits: 1 }),
+            Self::Seat(seat::Params {
+                pair_rate: 1e-4,
+                max_pairs: 50,
+                cap: 2_000,
+                response: Response::Perturb,
+            }),
             Self::Stingy(stingy::Params { share: 0.2 }),
             Self::Temperature(temperature::Params { t: 3.0 }),
             Self::TopK(top_k::Params { k: 3 }),
@@ -141,6 +190,9 @@ impl DefenseSpec {
     fn method(&self) -> &dyn Method {
         match self {
             Self::AdaptiveMisinformation(p) => p,
+            Self::Dawn(p) => p,
+            Self::Edm(p) => p,
+            Self::FeatureDistance(p) => p,
             Self::GaussianNoise(p) => p,
             Self::Grad2(p) => p,
             Self::LabelOnly(p) => p,
@@ -148,9 +200,15 @@ impl DefenseSpec {
             Self::Mad(p) => p,
             Self::ModelguardS(p) => p,
             Self::ModelguardW(p) => p,
+            Self::Nasty(p) => p,
+            Self::OodGate(p) => p,
+            Self::OutlierExposure(p) => p,
+            Self::Prada(p) => p,
+            Self::ProofOfWork(p) => p,
             Self::RateLimit(p) => p,
             Self::ReverseSigmoid(p) => p,
             Self::Round(p) => p,
+            Self::Seat(p) => p,
             Self::Stingy(p) => p,
             Self::Temperature(p) => p,
             Self::TopK(p) => p,
@@ -179,6 +237,11 @@ impl DefenseSpec {
     /// Refuses a defender who lacks what the layer is made from.
     pub fn fits(&self, outline: &Outline<'_>) -> Result<()> {
         self.method().fits(outline)
+    }
+
+    /// True for a layer whose only cost to a student is time.
+    pub fn waits(&self) -> bool {
+        self.method().waits()
     }
 
     /// True for a layer below which nothing may stand.

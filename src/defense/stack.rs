@@ -1,6 +1,6 @@
 //! Layers in order, and the path of a batch through them.
 
-use super::{Defense, DefenseSpec, Workshop};
+use super::{Defense, DefenseSpec, Flags, Marks, Workshop};
 use crate::error::Result;
 use crate::oracle::{Batch, Card, Oracle, Reply};
 use crate::seed::Seed;
@@ -53,6 +53,16 @@ impl Stack {
     /// Names of the layers, outermost first.
     pub fn names(&self) -> Vec<&'static str> {
         self.layers.iter().map(|l| l.name()).collect()
+    }
+
+    /// Gates and detectors, outermost first, with whom they have flagged.
+    pub fn flags(&self) -> Vec<(&'static str, &Flags)> {
+        self.layers.iter().filter_map(|l| l.flags().map(|flags| (l.name(), flags))).collect()
+    }
+
+    /// What the outermost watermark has planted.
+    pub fn marks(&self) -> Option<&Marks> {
+        self.layers.iter().find_map(|l| l.marks())
     }
 
     /// Sends a batch through all layers to the oracle and back.
