@@ -151,6 +151,45 @@ fn what_a_student_simulates_keeps_the_bound_and_repeats_itself() {
     assert_eq!(simulated, 9);
 }
 
+/// Kinds that keep a state for each account and nothing else.
+const BY_ACCOUNT: [&str; 5] = ["feature-distance", "prada", "proof-of-work", "rate-limit", "seat"];
+
+#[test]
+fn accounts_that_ask_in_turn_are_treated_as_if_each_were_alone() {
+    // Two accounts at the corners of the teacher's rows, and one that walks in small steps.
+    let inputs = Array2::from_shape_fn((900, 2), |(i, j)| match i % 3 {
+        2 => 0.5 + 1e-4 * i as f32,
+        _ => small().inputs[[i / 3, j]],
+    });
+    let mut whole = Batch::classify(AccountId(0), Tick::ZERO, inputs);
+    for i in 0..900 {
+        whole.account[i] = AccountId((i % 3) as u32);
+        whole.at[i] = Tick::ms(i as u64 * 700);
+    }
+    let ask = |spec: &DefenseSpec, batch: &Batch| {
+        let mut oracle = oracle();
+        let layers = std::slice::from_ref(spec);
+        let mut stack = Stack::build(layers, Seed::new(3), oracle.card(), small()).unwrap();
+        flat(&[stack.run(batch, &mut oracle, &mut Unwatched).unwrap()])
+    };
+    let mut changed = Vec::new();
+    for spec in DefenseSpec::examples().into_iter().filter(|s| BY_ACCOUNT.contains(&s.kind())) {
+        let together = ask(&spec, &whole);
+        for account in 0..3 {
+            let index: Vec<usize> = (account..900).step_by(3).collect();
+            let alone = ask(&spec, &whole.select(&index));
+            let part: Vec<_> = index.iter().map(|&i| together[i].clone()).collect();
+            assert!(alone == part, "{}: account {account}", spec.label());
+        }
+        let clean = flat(&[oracle().answer(&whole).unwrap()]);
+        if together != clean {
+            changed.push(spec.kind());
+        }
+    }
+    // Warnings change nothing; every other one has done something to the walker.
+    assert_eq!(changed, ["feature-distance", "proof-of-work", "rate-limit", "seat"]);
+}
+
 /// Kinds whose examples also work in front of labels.
 const TAKE_LABELS: [&str; 6] =
     ["label-only", "nasty", "outlier-exposure", "prada", "proof-of-work", "rate-limit"];

@@ -164,8 +164,8 @@ impl Turn {
     fn extreme(self, q: &[f64], y: &[f64]) -> Option<(f64, Vec<f64>)> {
         let asked = Asked::of(q, y);
         let mut best: Option<(f64, usize)> = None;
-        for k in 0..q.len() {
-            let value = asked.objective(self.normalised, q[k], asked.turned[k], 1.0);
+        for (k, (&along_q, &along_turned)) in q.iter().zip(&asked.turned).enumerate() {
+            let value = asked.objective(self.normalised, along_q, along_turned, 1.0);
             if value > best.map(|b| b.0) {
                 best = value.map(|v| (v, k));
             }

@@ -7,7 +7,7 @@
 //! has at most `centroids`. A row that finds none near enough after that is moved eps towards the nearest
 //! one: the bound on the distance holds, and the row says more than a centroid would.
 //!
-//! A student that knows the code fills a quantiser of its own with made-up rows and does not add to it
+//! A student that knows the code may fill a quantiser of its own with made-up rows and not add to it
 //! afterwards. Authors' frozen copy answers with the nearest centroid even where that is further than eps,
 //! which no answer of the layer is; here it does what the layer does when full.
 
@@ -77,8 +77,10 @@ impl Method for Params {
         Promise { l1_bound: self.eps.min(2.0), stateful: true, ..Promise::BASE }
     }
 
+    /// A student's own centroids are not the layer's, so a table made from them misleads more than it
+    /// tells; the class is always right.
     fn counter(&self) -> Counter {
-        Counter::InverseTable
+        Counter::LabelOnly
     }
 
     fn simulate(&self, known: &Known<'_>) -> Option<RowMap> {

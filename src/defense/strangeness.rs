@@ -113,10 +113,10 @@ impl Classes {
         let (n, h) = features.dim();
         let mut means: Vec<Array1<f64>> = Vec::new();
         let mut place = vec![None; labels.iter().max().map_or(0, |m| m + 1)];
-        for class in 0..place.len() {
+        for (class, place) in place.iter_mut().enumerate() {
             let index: Vec<usize> = (0..n).filter(|&i| labels[i] == class).collect();
             if let Some(mean) = features.select(Axis(0), &index).mean_axis(Axis(0)) {
-                place[class] = Some(means.len());
+                *place = Some(means.len());
                 means.push(mean);
             }
         }

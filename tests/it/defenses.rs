@@ -35,13 +35,13 @@ days = 2
 [traffic]
 accounts = 4
 [training]
-steps = 60
+steps = 150
 [measure]
 uniform-rows = 10
 boundary-rows = 10
 [[student]]
 name = "counter"
-model = { kind = "logistic" }
+model = { kind = "mlp", hidden = [32] }
 strategy = { kind = "random" }
 objective = { kind = "hard-label" }
 recovery = { kind = "counter" }
@@ -102,7 +102,7 @@ fn a_defense_that_needs_the_teachers_model_is_refused_for_a_teacher_that_is_only
     let sandbox = Sandbox::new("defenses-loopback");
     let text = config().replace(
         "training = { steps = 300 }\n[split]",
-        "kind = \"loopback\"\nurl = \"http://127.0.0.1:9/v2/models/teacher/infer\"\n[split]",
+        "kind = \"loopback\"\nurl = \"http://127.0.0.1:9\"\n[split]",
     );
     let stack = "[[defense]]\nname = \"gate\"\nstack = [{ kind = \"ood-gate\" }]\n";
     let text = format!("{}{stack}", text.split("[[defense]]").next().expect("a head"));
