@@ -1,5 +1,5 @@
 //! Adaptive misinformation (Kariyappa and Qureshi 2020, "Defending against model stealing attacks with
-//! adaptive misinformation", equations 4 to 6): the less sure the teacher is, the more of its answer is
+//! adaptive misinformation"): the less sure the teacher is, the more of its answer is
 //! replaced by that of a model trained to be wrong, a = sigmoid(nu (tau - max p)),
 //! answer = (1 - a) p + a m.
 //!
@@ -51,7 +51,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Kariyappa and Qureshi 2020, equations 4 to 6"
+        "Kariyappa and Qureshi 2020, Adaptive Misinformation"
     }
 
     fn check(&self) -> Result<()> {

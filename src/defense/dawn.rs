@@ -1,7 +1,7 @@
-//! DAWN, a dynamic adversarial watermark of neural networks (Szyller, Atli, Marchal and Asokan 2021,
-//! sections 4 and 5): a keyed share of inputs gets a keyed wrong class, always the same one, and the layer
-//! remembers for whom. A student that learns from its answers learns them too; the share of remembered rows
-//! on which a suspect gives the planted class is the evidence.
+//! DAWN, a dynamic adversarial watermark of neural networks (Szyller, Atli, Marchal and Asokan 2021): a keyed
+//! share of inputs gets a keyed wrong class, always the same one, and the layer remembers for whom. A student
+//! that learns its answers by heart learns these too; the share of remembered rows on which a suspect gives the
+//! planted class is the evidence.
 //!
 //! What is keyed is the input on a grid, so that near-duplicates meet the same fate (across a step of the grid
 //! they do not). The answer's probabilities of the true and the planted class change places. At most `kept`
@@ -80,7 +80,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Szyller et al. 2021, DAWN, sections 4 and 5"
+        "Szyller et al. 2021, DAWN"
     }
 
     fn check(&self) -> Result<()> {

@@ -1,5 +1,5 @@
 //! Ensemble of diverse models, EDM (Kariyappa, Prakash and Qureshi 2021, "Protecting DNNs from theft using
-//! an ensemble of diverse models", section 4): a hash of the input picks which of n models answers, so that
+//! an ensemble of diverse models"): a hash of the input picks which of n models answers, so that
 //! a student sees a function with jumps wherever the models disagree: away from the teacher's rows.
 //!
 //! The paper trains its models apart with a diversity loss on other data. Here they differ by seed and, where
@@ -55,7 +55,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Kariyappa et al. 2021, EDM, section 4; diversity by seed and width"
+        "Kariyappa et al. 2021, EDM; diversity by seed and width"
     }
 
     fn check(&self) -> Result<()> {

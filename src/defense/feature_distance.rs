@@ -4,7 +4,7 @@
 //! until its next window passes.
 //!
 //! This is the class of VarDetect (Pal et al. 2021: MMD between latents of a user's window and of training
-//! data) and FDINet (Yao et al. 2023: distances in the victim's features), and a port of neither: their
+//! data) and FDINet (2023: distances in the victim's features), and a port of neither: their
 //! encoders and classifiers are not built. The threshold is the one that a share of honest windows exceed:
 //! windows of rows that the teacher's twin has not seen against references that it has, in its features.
 
@@ -92,7 +92,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "class of Pal et al. 2021 and Yao et al. 2023; MMD of Gretton et al. 2012"
+        "class of VarDetect 2021 and FDINet 2023; MMD of Gretton et al. 2012"
     }
 
     fn check(&self) -> Result<()> {

@@ -1,5 +1,5 @@
 //! Gradient redirection, GRAD2 (Mazeika, Li and Forsyth 2022, "How to steer your adversary: targeted and
-//! efficient model stealing defenses with gradient redirection", section 4): of all rows within eps of the
+//! efficient model stealing defenses with gradient redirection"): of all rows within eps of the
 //! true answer in L1, the one whose gradient points furthest along a chosen direction of the weights,
 //! max sum_k g_k v_k with g_k = <d log q_k / dw, d>, d all ones.
 //!
@@ -48,7 +48,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Mazeika et al. 2022, section 4, all-ones direction"
+        "Mazeika et al. 2022, GRAD2, all-ones direction"
     }
 
     fn check(&self) -> Result<()> {

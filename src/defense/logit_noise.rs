@@ -1,5 +1,5 @@
-//! Noise in logit space, the random baseline of Orekondy et al. 2020 (MAD), section 5.1: noise is added
-//! to the logit of each probability, the sigmoids of the sums are scaled to a row, and the row is taken
+//! Noise in logit space, the random baseline of Orekondy et al. 2020 (MAD): noise is added to the logit of each
+//! probability, the sigmoids of the sums are scaled to a row, and the row is taken
 //! to the nearest one that is within eps of the true answer in L1 (`project`). The bound makes it
 //! comparable with MAD and ModelGuard at equal eps.
 //!
@@ -51,7 +51,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Orekondy et al. 2020, section 5.1, random noise; projection ours"
+        "Orekondy et al. 2020, random noise in logit space; projection ours"
     }
 
     fn check(&self) -> Result<()> {

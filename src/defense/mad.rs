@@ -1,5 +1,5 @@
 //! Maximising angular deviation, MAD (Orekondy, Schiele and Fritz 2020, "Prediction poisoning: towards
-//! defenses against DNN model stealing attacks", equations 4 to 8): the answer is moved, by at most eps
+//! defenses against DNN model stealing attacks"): the answer is moved, by at most eps
 //! in L1, towards the row y* that turns the gradient of a student's last layer furthest from where the
 //! true answer would send it.
 //!
@@ -92,7 +92,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Orekondy et al. 2020, equations 4 to 8"
+        "Orekondy et al. 2020"
     }
 
     fn check(&self) -> Result<()> {

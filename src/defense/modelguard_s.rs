@@ -1,4 +1,4 @@
-//! ModelGuard-S (Tang et al. 2024, USENIX Security, section 5.3): an ordered quantiser of answers. The
+//! ModelGuard-S (Tang et al. 2024, USENIX Security): an ordered quantiser of answers. The
 //! answer is the first centroid of its top class, in the order of creation, that is within eps of the true
 //! row in L1; where there is none, the true row becomes a centroid and is the answer.
 //!
@@ -59,7 +59,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Tang et al. 2024, ModelGuard, section 5.3"
+        "Tang et al. 2024, ModelGuard"
     }
 
     fn check(&self) -> Result<()> {

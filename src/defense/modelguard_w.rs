@@ -1,4 +1,4 @@
-//! ModelGuard-W (Tang et al. 2024, USENIX Security, section 5.2): of all answers that keep the top class
+//! ModelGuard-W (Tang et al. 2024, USENIX Security): of all answers that keep the top class
 //! and are within eps of the true one in L1, the one that is worth least to a student,
 //!
 //! min_v sum_k log(y_k + 1e-6) v_k, v in the simplex, |v - y|_1 <= eps, v_top >= v_k + 1e-4 for all k.
@@ -48,7 +48,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Tang et al. 2024, ModelGuard, section 5.2"
+        "Tang et al. 2024, ModelGuard"
     }
 
     fn check(&self) -> Result<()> {

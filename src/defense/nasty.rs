@@ -1,10 +1,9 @@
-//! Nasty teacher (Ma, Chen, You et al. 2021, "Undistillable: making a nasty teacher that cannot teach
-//! students", equation 2): the defender trains another teacher that is right, and whose softened answers are
-//! as far as possible from those of a normal one: CE - weight T^2 KL(normal_T || nasty_T).
+//! Nasty teacher (Ma et al. 2021, "Undistillable: making a nasty teacher that cannot teach students"): the
+//! defender trains another teacher that is right, and whose softened answers are as far as possible from those
+//! of a normal one: CE - weight T^2 KL(normal_T || nasty_T).
 //!
 //! The normal network is the teacher, frozen. The nasty one has the same architecture with fresh weights and
-//! learns the same rows by the same recipe. The divergence has no upper bound:
-//! a weight too large gives a teacher that is wrong, which shows in honest accuracy. Authors' code takes the
+//! learns the same rows by the same recipe. The divergence has no upper bound: a weight too large gives a teacher that is wrong, which shows in honest accuracy. Authors' code takes the
 //! mean of the divergence over rows and classes, this one over rows: their weight w at K classes is w / K here.
 //! As they train for hundreds of epochs, shorter recipes want more: 0.1 triples the divergence of a small
 //! network of the digits and leaves its accuracy.
@@ -51,7 +50,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Ma et al. 2021, Nasty Teacher, equation 2"
+        "Ma et al. 2021, Nasty Teacher"
     }
 
     fn check(&self) -> Result<()> {

@@ -1,12 +1,12 @@
-//! Outlier exposure (Hendrycks, Mazeika and Dietterich 2019, "Deep anomaly detection with outlier exposure",
-//! section 3): the defender trains its teacher anew on its rows and, beside them, on rows of nothing, which
-//! are to get the same probability for each class. Gates and adaptive misinformation, which go by how sure the
-//! teacher is, then see strange rows as strange.
+//! Outlier exposure (Hendrycks, Mazeika and Dietterich 2019, "Deep anomaly detection with outlier exposure"):
+//! the defender trains its teacher anew on its rows and, beside them, on rows of nothing, which are to get the
+//! same probability for each class. Adaptive misinformation, which goes by how sure an answer is, then knows
+//! strange rows.
 //!
 //! The paper's rows of nothing are another data set. Here half are drawn uniformly from the valid range, and
-//! half are rows of the defender's with their features in one of four fixed other orders: what single
-//! features look like stays, what they are together goes. `weight`, the paper's
-//! lambda, is the number of such rows to one row of the defender's.
+//! half are rows of the defender's with their features in one of four fixed other orders: what single features
+//! look like stays, what they are together goes. `weight`, the paper's lambda, is the number of such rows to
+//! one row of the defender's.
 //!
 //! A defense at the `train` hook: the arm's oracle is the new teacher, so nothing stands below it. Layers above
 //! it that are made from the defender's teacher (gates) are made from the undefended one.
@@ -46,7 +46,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Hendrycks et al. 2019, Outlier Exposure, section 3"
+        "Hendrycks et al. 2019, Outlier Exposure"
     }
 
     fn check(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! PRADA as a layer (Juuti, Szyller, Marchal and Asokan 2019, section 4): an account's queries are honest
+//! PRADA as a layer (Juuti, Szyller, Marchal and Asokan 2019): an account's queries are honest
 //! while the distances between those of one predicted class look normal; Shapiro and Wilk's W below
 //! `delta` flags the account's rows until a check passes again.
 //!
@@ -61,7 +61,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Juuti et al. 2019, section 4"
+        "Juuti et al. 2019, PRADA"
     }
 
     fn check(&self) -> Result<()> {

@@ -1,5 +1,5 @@
 //! Calibrated proof of work (Dziedzic, Kaleem, Lu and Papernot 2022, "Increasing the cost of model
-//! extraction with calibrated proof of work", sections 3 and 4): before each answer an account must solve
+//! extraction with calibrated proof of work"): before each answer an account must solve
 //! a puzzle, whose length grows with how much its queries have told beyond what honest ones tell.
 //!
 //! An account's cost is the sum of the entropies of the teacher's answers, nats, which stands for the
@@ -88,7 +88,7 @@ impl Method for Params {
     }
 
     fn paper(&self) -> &'static str {
-        "Dziedzic et al. 2022, sections 3 and 4; entropy for PATE cost"
+        "Dziedzic et al. 2022, calibrated proof of work; entropy for PATE cost"
     }
 
     fn check(&self) -> Result<()> {

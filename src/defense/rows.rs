@@ -175,6 +175,25 @@ pub fn normalise(mut row: ArrayViewMut1<'_, f64>) {
 }
 
 #[cfg(test)]
+mod tests {
+    use ndarray::arr1;
+
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_the_step_of_each_feature_and_values_out_of_range_count_as_the_nearest() {
+        let grid = Grid { range: (-1.0, 1.0), levels: 4 };
+        let bucket = |x: [f32; 3]| {
+            let bytes = grid.bucket(arr1(&x).view());
+            bytes.chunks(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect::<Vec<_>>()
+        };
+        assert_eq!(bucket([-1.0, -0.51, -0.5]), [0, 0, 1]);
+        assert_eq!(bucket([0.0, 0.99, 1.0]), [2, 3, 3]);
+        assert_eq!(bucket([-7.0, 7.0, f32::NAN]), [0, 3, 0]);
+    }
+}
+
+#[cfg(test)]
 pub mod testing {
     //! Reference vectors for the tests of single defenses.
 

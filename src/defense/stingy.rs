@@ -1,6 +1,5 @@
-//! Stingy answers (Ma et al. 2022, "Stingy teacher: a sparse logits suffices to fail knowledge
-//! distillation"): the softmax over a share of largest classes, exact zeros elsewhere. On probabilities
-//! that is: keep the largest, drop the others, renormalise.
+//! Stingy answers (Ma et al. 2022, "Stingy teacher"): the softmax over a share of largest classes, exact zeros
+//! elsewhere. On probabilities that is: keep the largest, drop the others, renormalise.
 //!
 //! Unlike `top-k`, what is left out looks like a zero, and a student that believes it learns that the
 //! classes are impossible.

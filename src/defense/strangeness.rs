@@ -22,11 +22,11 @@ pub enum Score {
     Msp,
     /// Entropy of the probabilities, nats.
     Entropy,
-    /// -log sum exp of the logits (Liu et al. 2020, equation 4, T = 1), in deviations from the mean of
+    /// -log sum exp of the logits (Liu et al. 2020, T = 1), in deviations from the mean of
     /// the rows that it was fitted on: two models of the same rows differ in the size of their logits.
     Energy,
     /// Squared Mahalanobis distance of the features to the nearest class mean, with one covariance for all
-    /// classes (Lee et al. 2018, equation 2; the last hidden layer alone, no input is moved).
+    /// classes (Lee et al. 2018; the last hidden layer alone, no input is moved).
     Mahalanobis,
 }
 

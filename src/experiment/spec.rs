@@ -289,7 +289,11 @@ impl Spec {
             if let (Some(layer), None) = (waits, self.budget.days) {
                 return Err(Error::config(
                     "budget.days",
-                    format!("nothing, while arm `{}` has a `{}`", arm.name, layer.kind()),
+                    format!(
+                        "nothing, while arm `{}` has a {}",
+                        arm.name,
+                        layer.kind().replace('-', " ")
+                    ),
                     "days of virtual time, such as `days = 2`: without them waiting costs nothing and the layer changes nothing",
                 ));
             }

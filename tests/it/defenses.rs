@@ -56,13 +56,17 @@ knows = { defense = "parameters" }
 }
 
 fn records(sandbox: &Sandbox) -> BTreeMap<String, Record> {
+    all_records(sandbox).into_iter().map(|r| (r.arm.clone(), r)).collect()
+}
+
+/// Of all cells that asked.
+fn all_records(sandbox: &Sandbox) -> Vec<Record> {
     let cells = std::fs::read_dir(sandbox.path("out/cells")).expect("cells").flatten();
     let read = |dir: std::fs::DirEntry| -> Record {
         let text = std::fs::read_to_string(dir.path().join("record.json")).expect("a record");
         serde_json::from_str(&text).expect("a record")
     };
-    let students = cells.map(read).filter(|r| r.role == Role::Student);
-    students.map(|r| (r.arm.clone(), r)).collect()
+    cells.map(read).filter(|r| r.role == Role::Student).collect()
 }
 
 #[test]
@@ -95,6 +99,32 @@ fn every_defense_stands_in_a_run_and_its_counter_learns_something() {
     };
     // Teachers of their own are still right.
     assert!(accuracy("outlier-exposure") > 0.7 && accuracy("nasty") > 0.7);
+}
+
+#[test]
+fn a_watermark_is_found_in_a_student_that_learned_it_by_heart_and_not_in_its_counter() {
+    let sandbox = Sandbox::new("defenses-watermark");
+    let head = config();
+    let head = head
+        .split("[[defense]]")
+        .next()
+        .expect("a head")
+        .replace("[training]\nsteps = 150", "[training]\nsteps = 2500\nvalidation = 0.0")
+        .replace("pool = 150", "pool = 300")
+        .replace("queries = [120]", "queries = [300]");
+    let by_heart = "[[student]]\nname = \"by-heart\"\nmodel = { kind = \"mlp\", hidden = [128] }\n\
+                    strategy = { kind = \"random\" }\nobjective = { kind = \"hard-label\" }\n";
+    let stack = "[[defense]]\nname = \"dawn\"\nstack = [{ kind = \"dawn\", share = 0.1 }]\n";
+    sandbox.write("dawn.toml", &format!("{head}{by_heart}{stack}"));
+    let output = sandbox.retort(&["run", "dawn.toml", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let records = all_records(&sandbox);
+    let p = |student: &str| {
+        let of = |r: &&Record| r.arm == "dawn" && r.student == student;
+        records.iter().find(of).and_then(|r| r.get("watermark_p")).expect("a probability")
+    };
+    assert!(p("by-heart") < 0.01, "{}", p("by-heart"));
+    assert!(p("counter") > 0.05, "{}", p("counter"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! To be wrong: -log(1 - q_label), batch mean, the loss of the misinformation model of Kariyappa and
-//! Qureshi 2020 (section 4.2). Its least value is at probability 0 for the true class.
+//! Qureshi 2020. Its least value is at probability 0 for the true class.
 
 /// Loss of one row, given its log softmax and softmax; the gradient in place of the former.
 pub(super) fn row(z: &mut [f64], q: &[f64], label: usize) -> f64 {

@@ -1,6 +1,6 @@
 //! To be right and useless to learn from: CE(label, z) - w T^2 KL(p_T || q_T), batch mean, where p are a
 //! normal model's probabilities (Ma et al. 2021, "Undistillable: making a nasty teacher that cannot teach
-//! students", equation 2). The divergence is that of `soft_label`, taken away.
+//! students"). The divergence is that of `soft_label`, taken away.
 
 use super::{Room, hard_label, rowwise, soft_label::Tempered};
 
