@@ -110,7 +110,15 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())
+        outline.needs_model(self.kind())?;
+        let half = outline.rows / 2;
+        for (key, rows) in [("window", self.window), ("reference", self.reference)] {
+            if rows > half {
+                let expected = format!("at most {half}: half of the teacher's rows calibrate it");
+                return Err(Error::config(key, rows.to_string(), expected));
+            }
+        }
+        Ok(())
     }
 
     fn promise(&self) -> Promise {
@@ -142,12 +150,6 @@ impl Method for Params {
 impl Params {
     fn judge(&self, shop: &Workshop, seed: Seed) -> Result<Judge> {
         let twin = shop.twin()?;
-        let has = twin.unseen.len();
-        if self.window > has || self.reference > has {
-            let found = format!("{} and {}", self.window, self.reference);
-            let expected = format!("at most {has} each: half of the teacher's rows calibrate them");
-            return Err(Error::config("window and reference", found, expected));
-        }
         let features = |model: &Model, index: &[usize]| -> Result<Array2<f64>> {
             Ok(model.features(shop.inputs.select(Axis(0), index).view())?.mapv(f64::from))
         };

@@ -8,8 +8,8 @@
 //! look like stays, what they are together goes. `weight`, the paper's lambda, is the number of such rows to
 //! one row of the defender's.
 //!
-//! A defense at the `train` hook: the arm's oracle is the new teacher, so nothing stands below it. Layers above
-//! it that are made from the defender's teacher (gates) are made from the undefended one.
+//! A defense at the `train` hook: the arm's oracle is the new teacher, so nothing stands below it. Gates above it
+//! are made from the new teacher, and calibrated by a twin that was exposed too.
 
 use std::sync::Arc;
 
@@ -134,6 +134,7 @@ fn outliers(shop: &Workshop, count: usize, seed: Seed) -> Array2<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::DefenseSpec;
     use super::super::strangeness::entropy;
     use super::super::workshop::testing::small;
     use super::*;
@@ -154,6 +155,29 @@ mod tests {
         assert!(after > before, "{before} and {after} nats in the middle of all classes");
         let right = top1(&exposed.probs(shop.inputs.view()).unwrap());
         assert!(right.iter().zip(&shop.labels).filter(|(a, b)| a == b).count() > 255);
+    }
+
+    #[test]
+    fn a_gate_above_it_goes_by_the_exposed_teacher_and_by_an_exposed_twin() {
+        let shop = small();
+        let exposure = DefenseSpec::OutlierExposure(Params { weight: 1.0 });
+        let gate = DefenseSpec::OodGate(crate::defense::ood_gate::Params {
+            score: crate::defense::strangeness::Score::Msp,
+            false_rate: 0.1,
+            response: crate::defense::Response::Refuse,
+        });
+        let hash = |model: &Model| model.weights_hash().unwrap();
+        let owned = DefenseSpec::owned_behind(&[gate.clone(), exposure.clone()], shop).unwrap();
+        let owned = owned.expect("a gate needs the model");
+        let exposed = exposure.retrain(shop).unwrap().unwrap();
+        assert_eq!(hash(owned.teacher().unwrap()), hash(&exposed));
+        let (own, usual) = (owned.twin().unwrap(), shop.twin().unwrap());
+        assert_eq!(own.unseen, usual.unseen);
+        assert_ne!(hash(&own.model), hash(&usual.model));
+        // Layers that only change answers need nothing of the kind, nor do teachers as they are.
+        let stingy = DefenseSpec::Stingy(crate::defense::stingy::Params { share: 0.5 });
+        assert!(DefenseSpec::owned_behind(&[stingy.clone(), exposure], shop).unwrap().is_none());
+        assert!(DefenseSpec::owned_behind(&[gate, stingy], shop).unwrap().is_none());
     }
 
     #[test]

@@ -90,7 +90,12 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())
+        outline.needs_model(self.kind())?;
+        if outline.rows >= 4 {
+            return Ok(());
+        }
+        let found = format!("`seat` with {} rows of the teacher", outline.rows);
+        Err(Error::config("kind", found, "at least 4 rows, of whose pairs half calibrate it"))
     }
 
     fn promise(&self) -> Promise {
@@ -109,7 +114,7 @@ impl Method for Params {
             let pairs = (0..embedded.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
             let cosines: Vec<f64> = pairs.map(|(i, j)| dot(&embedded[i], &embedded[j])).collect();
             let threshold = Threshold::above(&cosines, self.pair_rate)
-                .ok_or_else(|| Error::input("rows of the defender", index.len(), "at least 4"))?;
+                .ok_or_else(|| Error::Internal("a threshold of no pairs".into()))?;
             // Similar is from the threshold on; what lies at it is one of the honest pairs.
             Ok(threshold.value.next_up().min(1.0))
         })?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::method::{Known, Method, RowMap};
 use super::respond::Response;
-use super::workshop::{Outline, Workshop};
+use super::workshop::{Outline, Twin, Workshop};
 use super::{
     Defense, Promise, adaptive_misinformation, dawn, edm, feature_distance, gaussian_noise, grad2,
     label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty, ood_gate, outlier_exposure,
@@ -252,6 +252,28 @@ impl DefenseSpec {
     /// The teacher that takes the place of the defender's own, where this defense trains one.
     pub fn retrain(&self, shop: &Workshop) -> Result<Option<Arc<Model>>> {
         self.method().retrain(shop)
+    }
+
+    /// What the defender owns behind `stack`, where its last layer trains a teacher anew and another layer
+    /// is made from the teacher's model: that teacher, and a twin trained in the same way. None elsewhere.
+    pub fn owned_behind(stack: &[Self], shop: &Workshop) -> Result<Option<Arc<Workshop>>> {
+        let Some((last, above)) = stack.split_last() else { return Ok(None) };
+        let asked_only = Outline { model: false, ..shop.outline() };
+        if above.iter().all(|layer| layer.fits(&asked_only).is_ok()) {
+            return Ok(None);
+        }
+        let Some(teacher) = last.retrain(shop)? else { return Ok(None) };
+        let name = format!("behind/{}", last.label());
+        let made = shop.once(&name, |_| {
+            let twin = shop.twin()?;
+            let half = shop.other(&format!("{name}/half"), &twin.seen, Arc::clone(&twin.model));
+            let model = last.retrain(&half)?.unwrap_or_else(|| Arc::clone(&twin.model));
+            let (seen, unseen) = (twin.seen.clone(), twin.unseen.clone());
+            let mut owned = shop.other(&name, &shop.all(), teacher);
+            owned.own_twin = Some(Arc::new(Twin { model, seen, unseen }));
+            Ok(owned)
+        })?;
+        Ok(Some(made))
     }
 
     /// What it guarantees.

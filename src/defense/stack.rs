@@ -43,6 +43,8 @@ impl Stack {
     /// draws from the stream `i/kind` of `seed`.
     pub fn build(specs: &[DefenseSpec], seed: Seed, card: Card, shop: &Workshop) -> Result<Self> {
         DefenseSpec::check_stack(specs, card, &shop.outline())?;
+        let owned = DefenseSpec::owned_behind(specs, shop)?;
+        let shop = owned.as_deref().unwrap_or(shop);
         let layer = |(i, spec): (usize, &DefenseSpec)| {
             spec.build(seed.child(&format!("{i}/{}", spec.kind())), shop)
         };

@@ -27,8 +27,8 @@ pub struct Outline<'a> {
     pub arch: &'a Arch,
     /// The teacher is a model in this process, not a table or a server.
     pub model: bool,
-    /// There are rows with labels.
-    pub rows: bool,
+    /// Rows with labels.
+    pub rows: usize,
 }
 
 /// What a defender owns.
@@ -55,6 +55,8 @@ pub struct Workshop {
     pub seed: Seed,
     /// Trained models outlive the process here, under keys that begin with the second part.
     pub cache: Option<(Cache, String)>,
+    /// The teacher's twin, where it is not trained as usual; else [`Workshop::twin`] makes it.
+    pub own_twin: Option<Arc<Twin>>,
     /// What was made so far.
     pub shelf: Shelf,
 }
@@ -119,7 +121,24 @@ impl Workshop {
             recipe: Recipe::default(),
             seed: Seed::new(0),
             cache: None,
+            own_twin: None,
             shelf: Shelf::default(),
+        }
+    }
+
+    /// The same defender with the rows at `index` and another teacher. What is made there is kept apart,
+    /// under `name`.
+    pub fn other(&self, name: &str, index: &[usize], teacher: Arc<Model>) -> Self {
+        Self {
+            inputs: self.inputs.select(Axis(0), index),
+            labels: index.iter().map(|&i| self.labels[i]).collect(),
+            teacher: Some(teacher),
+            arch: self.arch.clone(),
+            recipe: self.recipe.clone(),
+            cache: self.cache.clone().map(|(cache, of)| (cache, format!("{of}/{name}"))),
+            own_twin: None,
+            shelf: Shelf::default(),
+            ..*self
         }
     }
 
@@ -130,7 +149,7 @@ impl Workshop {
             classes: self.classes,
             arch: &self.arch,
             model: self.teacher.is_some(),
-            rows: !self.labels.is_empty(),
+            rows: self.labels.len(),
         }
     }
 
@@ -193,6 +212,9 @@ impl Workshop {
 
     /// The teacher's twin.
     pub fn twin(&self) -> Result<Arc<Twin>> {
+        if let Some(twin) = &self.own_twin {
+            return Ok(Arc::clone(twin));
+        }
         let arch = self.teacher.as_ref().map_or(&self.arch, |t| t.arch());
         let key = format!("twin/{}", name_of(arch));
         let mut seen =
@@ -212,7 +234,7 @@ pub fn name_of(arch: &Arch) -> String {
 impl Outline<'_> {
     /// Refuses a defender without rows of its own.
     pub fn needs_rows(&self, kind: &str) -> Result<()> {
-        if self.rows {
+        if self.rows > 0 {
             return Ok(());
         }
         let expected = "a defender with rows and labels to make it from";

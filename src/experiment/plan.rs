@@ -253,7 +253,7 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
         classes,
         arch: &spec.teacher.model,
         model: matches!(spec.teacher.kind, TeacherKind::Trained | TeacherKind::Safetensors),
-        rows: true,
+        rows: spec.split.teacher,
     };
     for (i, arm) in spec.defense.iter().enumerate() {
         let below = DefenseSpec::check_stack(&arm.stack, card, &outline)

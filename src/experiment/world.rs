@@ -289,6 +289,7 @@ fn workshop(
         recipe: Recipe { threads: rim.threads, ..spec.teacher.training.clone() },
         seed,
         cache: Some((rim.cache.clone(), key.to_string())),
+        own_twin: None,
         shelf: Shelf::default(),
     }
 }
