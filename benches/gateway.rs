@@ -1,7 +1,7 @@
 //! What a batch costs at the gateway, over an oracle that costs nothing.
 
 use ndarray::Array2;
-use retort::defense::{DefenseSpec, Stack};
+use retort::defense::{DefenseSpec, Stack, Workshop};
 use retort::gateway::{Door as _, Gateway};
 use retort::ledger::{Budget, Ledger};
 use retort::oracle::scripted::Scripted;
@@ -24,7 +24,8 @@ fn gateway(layers: usize) -> Gateway {
     let specs: Vec<DefenseSpec> =
         kinds.iter().take(layers).map(|k| toml::from_str(k).expect("a spec")).collect();
     let oracle = Scripted::constant(64, vec![0.1; 10]);
-    let stack = Stack::build(&specs, Seed::new(0), oracle.card()).expect("a stack");
+    let stack = Stack::build(&specs, Seed::new(0), oracle.card(), &Workshop::empty(oracle.card()))
+        .expect("a stack");
     let mut ledger = Ledger::new();
     let actor = ledger.open_actor("student", Budget::default());
     ledger.open_account(actor);

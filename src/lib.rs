@@ -7,6 +7,7 @@
 //! | [`model`] | networks and how they learn; the only room that knows candle |
 //! | [`ledger`] | accounts, budgets, virtual time, limits, the exchange log |
 //! | [`oracle`] | anything that answers a request, and the wire types |
+//! | [`detect`] | statistics over what an account has asked |
 //! | [`defense`] | layers around an oracle |
 //! | [`student`] | who asks and how they learn |
 //! | [`metric`] | pure scores with unit, direction and uncertainty |
@@ -20,14 +21,14 @@
 //!
 //! ```
 //! use ndarray::Array2;
-//! use retort::defense::{DefenseSpec, Stack, round};
+//! use retort::defense::{DefenseSpec, Stack, Workshop, round};
 //! use retort::gateway::{Door, Gateway};
 //! use retort::ledger::{Budget, Ledger};
 //! use retort::oracle::{Answers, Batch, Denial, Oracle, Outcome, Tick, scripted::Scripted};
 //!
 //! let teacher = Scripted::constant(4, vec![0.62, 0.3, 0.08]);
 //! let stack = [DefenseSpec::Round(round::Params { digits: 1 })];
-//! let stack = Stack::build(&stack, retort::Seed::new(1), teacher.card())?;
+//! let stack = Stack::build(&stack, retort::Seed::new(1), teacher.card(), &Workshop::empty(teacher.card()))?;
 //! let mut ledger = Ledger::new();
 //! let student = ledger.open_actor("student", Budget { queries: Some(3) });
 //! let account = ledger.open_account(student);
@@ -47,6 +48,7 @@
 pub mod campaign;
 pub mod data;
 pub mod defense;
+pub mod detect;
 pub mod error;
 pub mod experiment;
 pub mod gateway;

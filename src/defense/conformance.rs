@@ -5,7 +5,8 @@
 use ndarray::Array2;
 use proptest::prelude::*;
 
-use super::{DefenseSpec, Stack, Unwatched};
+use super::workshop::testing::small;
+use super::{DefenseSpec, Known, Stack, Unwatched};
 use crate::oracle::scripted::Scripted;
 use crate::oracle::{
     AccountId, AnswerKind, Answers, Batch, Card, Oracle as _, Outcome, Reply, Tick,
@@ -36,7 +37,8 @@ fn batch(n: usize) -> Batch {
 
 fn run(spec: &DefenseSpec, parts: &[std::ops::Range<usize>]) -> Vec<Reply> {
     let mut oracle = oracle();
-    let mut stack = Stack::build(std::slice::from_ref(spec), Seed::new(3), oracle.card()).unwrap();
+    let mut stack =
+        Stack::build(std::slice::from_ref(spec), Seed::new(3), oracle.card(), small()).unwrap();
     let whole = batch(parts.last().unwrap().end);
     let cut = parts.iter().map(|range| whole.select(&range.clone().collect::<Vec<_>>()));
     cut.map(|b| stack.run(&b, &mut oracle, &mut Unwatched).unwrap()).collect()
@@ -90,6 +92,9 @@ fn every_defense_keeps_its_promise() {
             if let Answers::Probs(p) = &reply.answers {
                 let l1: f64 = p.row(i).iter().zip(clean.row(row)).map(|(a, b)| (a - b).abs()).sum();
                 assert!(l1 <= promise.l1_bound + 1e-9, "{}: L1 {l1}", spec.label());
+                let sum: f64 = p.row(i).sum();
+                let whole = (sum - 1.0).abs() < 1e-9 || spec.kind() == "round";
+                assert!(whole, "{}: a row that sums to {sum}", spec.label());
                 assert!(
                     p.row(i).iter().all(|v| (0.0..=1.0 + 1e-12).contains(v)),
                     "{}",
@@ -106,14 +111,88 @@ fn deterministic_defenses_give_equal_inputs_equal_answers() {
         let reply = &run(&spec, &[0..20])[0];
         let rows = flat(std::slice::from_ref(reply));
         let equal = rows.chunks(2).all(|pair| pair[0].0 == pair[1].0);
-        assert_eq!(
-            equal || spec.promise().refuses,
-            spec.promise().deterministic,
-            "{}",
-            spec.label()
-        );
+        let promise = spec.promise();
+        assert!(equal || promise.refuses || !promise.deterministic, "{}", spec.label());
+        if spec.label().contains("fresh=true") {
+            assert!(!equal && !promise.deterministic, "{}", spec.label());
+        }
     }
 }
+
+#[test]
+fn what_a_student_simulates_keeps_the_bound_and_repeats_itself() {
+    let shop = small();
+    let known = Known {
+        pool: &shop.inputs,
+        shape: shop.shape,
+        classes: 5,
+        arch: &shop.arch,
+        device: shop.device,
+        seed: Seed::new(11),
+    };
+    let clean = oracle().answer(&batch(100)).unwrap();
+    let Answers::Probs(clean) = &clean.answers else { panic!("probabilities") };
+    let mut simulated = 0;
+    for spec in DefenseSpec::examples() {
+        let Some(map) = spec.simulate(&known) else { continue };
+        simulated += 1;
+        for row in clean.rows() {
+            let (row, mut first, mut second) = (row.to_vec(), vec![0.0; 5], vec![0.0; 5]);
+            map(&row, &mut first);
+            map(&row, &mut second);
+            assert_eq!(first, second, "{}", spec.label());
+            let l1: f64 = first.iter().zip(&row).map(|(a, b)| (a - b).abs()).sum();
+            assert!(l1 <= spec.promise().l1_bound + 1e-9, "{}: L1 {l1}", spec.label());
+            let kept =
+                first[crate::oracle::argmax(&row)] >= first.iter().fold(0.0, |a: f64, &b| a.max(b));
+            assert!(kept || !spec.promise().keeps_top1, "{}", spec.label());
+        }
+    }
+    assert_eq!(simulated, 9);
+}
+
+/// Kinds that keep a state for each account and nothing else.
+const BY_ACCOUNT: [&str; 5] = ["feature-distance", "prada", "proof-of-work", "rate-limit", "seat"];
+
+#[test]
+fn accounts_that_ask_in_turn_are_treated_as_if_each_were_alone() {
+    // Two accounts at the corners of the teacher's rows, and one that walks in small steps.
+    let inputs = Array2::from_shape_fn((900, 2), |(i, j)| match i % 3 {
+        2 => 0.5 + 1e-4 * i as f32,
+        _ => small().inputs[[i / 3, j]],
+    });
+    let mut whole = Batch::classify(AccountId(0), Tick::ZERO, inputs);
+    for i in 0..900 {
+        whole.account[i] = AccountId((i % 3) as u32);
+        whole.at[i] = Tick::ms(i as u64 * 700);
+    }
+    let ask = |spec: &DefenseSpec, batch: &Batch| {
+        let mut oracle = oracle();
+        let layers = std::slice::from_ref(spec);
+        let mut stack = Stack::build(layers, Seed::new(3), oracle.card(), small()).unwrap();
+        flat(&[stack.run(batch, &mut oracle, &mut Unwatched).unwrap()])
+    };
+    let mut changed = Vec::new();
+    for spec in DefenseSpec::examples().into_iter().filter(|s| BY_ACCOUNT.contains(&s.kind())) {
+        let together = ask(&spec, &whole);
+        for account in 0..3 {
+            let index: Vec<usize> = (account..900).step_by(3).collect();
+            let alone = ask(&spec, &whole.select(&index));
+            let part: Vec<_> = index.iter().map(|&i| together[i].clone()).collect();
+            assert!(alone == part, "{}: account {account}", spec.label());
+        }
+        let clean = flat(&[oracle().answer(&whole).unwrap()]);
+        if together != clean {
+            changed.push(spec.kind());
+        }
+    }
+    // Warnings change nothing; every other one has done something to the walker.
+    assert_eq!(changed, ["feature-distance", "proof-of-work", "rate-limit", "seat"]);
+}
+
+/// Kinds whose examples also work in front of labels.
+const TAKE_LABELS: [&str; 6] =
+    ["label-only", "nasty", "outlier-exposure", "prada", "proof-of-work", "rate-limit"];
 
 #[test]
 fn a_layer_that_does_not_fit_is_refused() {
@@ -121,8 +200,13 @@ fn a_layer_that_does_not_fit_is_refused() {
     let labels = Card { answers: AnswerKind::Labels, ..probs };
     for spec in DefenseSpec::examples() {
         assert!(spec.card_after(probs).is_ok(), "{}", spec.label());
-        let changes_probs = !matches!(spec, DefenseSpec::RateLimit(_) | DefenseSpec::LabelOnly(_));
-        assert_eq!(spec.card_after(labels).is_err(), changes_probs, "{}", spec.label());
+        let takes_labels = spec.card_after(labels).is_ok();
+        assert_eq!(
+            takes_labels,
+            TAKE_LABELS.contains(&spec.kind()) || spec.label().contains("refuse"),
+            "{}",
+            spec.label()
+        );
     }
     let top = DefenseSpec::TopK(super::top_k::Params { k: 6 });
     assert!(top.card_after(probs).unwrap_err().to_string().contains("at most 5"));

@@ -7,9 +7,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next, rows};
+use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Reply};
+use crate::oracle::{Batch, Card, Reply};
 use crate::seed::{Seed, normal};
 
 /// Settings.
@@ -66,6 +66,41 @@ impl Defense for GaussianNoise {
         });
         self.exchange = exchange;
         reply
+    }
+}
+
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "gaussian-noise"
+    }
+
+    fn paper(&self) -> &'static str {
+        "Adversarial Robustness Toolbox, GaussianNoise; keyed form ours"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self, Seed::new(0)).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        rows::needs_probs(self.kind(), below)
+    }
+
+    fn promise(&self) -> Promise {
+        Promise {
+            keeps_top1: false,
+            deterministic: !self.fresh,
+            stateful: self.fresh,
+            ..Promise::BASE
+        }
+    }
+
+    fn counter(&self) -> Counter {
+        if self.fresh { Counter::Repeat } else { Counter::Jitter }
+    }
+
+    fn build(&self, key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self, key)?))
     }
 }
 

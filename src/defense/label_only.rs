@@ -6,9 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next};
+use super::{Counter, Defense, Method, Next, Promise, Workshop};
 use crate::error::Result;
-use crate::oracle::{Answers, Batch, Reply};
+use crate::oracle::{AnswerKind, Answers, Batch, Card, Reply};
+use crate::seed::Seed;
 
 /// No settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,36 @@ impl Defense for LabelOnly {
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         let reply = next.run(batch)?;
         Ok(Reply { answers: Answers::Labels(reply.answers.top1()), outcomes: reply.outcomes })
+    }
+}
+
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "label-only"
+    }
+
+    fn paper(&self) -> &'static str {
+        "Tramer et al. 2016, section 7"
+    }
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        Ok(Card { answers: AnswerKind::Labels, ..below })
+    }
+
+    fn promise(&self) -> Promise {
+        Promise::BASE
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::LabelOnly
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(LabelOnly))
     }
 }
 

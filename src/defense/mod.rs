@@ -4,23 +4,55 @@
 //! [`Next`] layer. The first layer of a config is the outermost: it sees the request first and the
 //! reply last. No defense sees a student, a budget or a test label; none reads a clock.
 //!
-//! Adding one: a file here, the `mod` line, the spec variant and its arms. CONTRIBUTING.md has the
-//! ten steps.
+//! A defender builds its layers from what it owns, its [`Workshop`]: the teacher's rows, the teacher, and
+//! models and thresholds made from them.
+//!
+//! Adding one: a file here with a [`Method`], the `mod` line, the spec variant and its arm.
+//! CONTRIBUTING.md has the ten steps.
 
+pub mod adaptive_misinformation;
+pub mod dawn;
+pub mod edm;
+pub mod feature_distance;
 pub mod gaussian_noise;
+pub mod grad2;
 pub mod label_only;
+pub mod logit_noise;
+pub mod mad;
+mod method;
+pub mod modelguard_s;
+pub mod modelguard_w;
+pub mod nasty;
+pub mod ood_gate;
+pub mod outlier_exposure;
+pub mod prada;
+pub mod project;
+pub mod proof_of_work;
 pub mod rate_limit;
+pub mod respond;
 pub mod reverse_sigmoid;
 pub mod round;
 mod rows;
+pub mod seat;
+mod simulate;
 mod spec;
 mod stack;
+pub mod stingy;
+pub mod strangeness;
 pub mod temperature;
 pub mod text;
 pub mod top_k;
+mod untouched;
+pub mod workshop;
 
+pub use dawn::Marks;
+pub use method::{Known, Method, RowMap};
+pub use respond::{Flagged, Flags, Response};
 pub use spec::{Counter, DefenseCard, DefenseSpec, cards};
 pub use stack::{Next, Stack, StageWatch, Unwatched};
+pub use workshop::{Outline, Workshop};
+
+use untouched::Untouched;
 
 use crate::error::Result;
 use crate::oracle::{Batch, Reply};
@@ -40,6 +72,17 @@ pub struct Promise {
     pub refuses: bool,
 }
 
+impl Promise {
+    /// Of a pure function of a row that keeps its top class.
+    pub const BASE: Self = Self {
+        keeps_top1: true,
+        l1_bound: 2.0,
+        deterministic: true,
+        stateful: false,
+        refuses: false,
+    };
+}
+
 /// A layer around an oracle.
 pub trait Defense: Send {
     /// Its `kind` in a config, such as `round`.
@@ -47,6 +90,16 @@ pub trait Defense: Send {
 
     /// Handles rows as if they came one by one in order: results do not depend on how a batch is cut.
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply>;
+
+    /// What it has planted, for watermarks.
+    fn marks(&self) -> Option<&Marks> {
+        None
+    }
+
+    /// Whom it has flagged, for gates and detectors.
+    fn flags(&self) -> Option<&Flags> {
+        None
+    }
 }
 
 #[cfg(test)]

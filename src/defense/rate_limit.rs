@@ -6,10 +6,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next};
+use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Denial, Outcome, Reply, Tick};
+use crate::oracle::{Batch, Card, Denial, Reply, Tick};
 use crate::oracle::{Gcra, GcraState};
+use crate::seed::Seed;
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,23 +91,39 @@ impl Defense for RateLimit {
     }
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        let mut passed = Vec::with_capacity(batch.len());
-        for (i, (account, at)) in batch.account.iter().zip(&batch.at).enumerate() {
-            match self.admit(account.0 as usize, *at) {
-                Ok(()) => {
-                    outcomes.push(Outcome::Answered(passed.len()));
-                    passed.push(i);
-                }
-                Err(denial) => outcomes.push(Outcome::Denied(denial)),
-            }
-        }
-        let inner = next.run(&batch.select(&passed))?;
-        for outcome in &mut outcomes {
-            if let Outcome::Answered(i) = *outcome {
-                *outcome = inner.outcomes[i];
-            }
-        }
-        Ok(Reply { outcomes, answers: inner.answers })
+        rows::pass(batch, next, |row| self.admit(batch.account[row].0 as usize, batch.at[row]))
+    }
+}
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "rate-limit"
+    }
+
+    fn paper(&self) -> &'static str {
+        "GCRA, ITU-T I.371 annex A"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        Ok(below)
+    }
+
+    fn promise(&self) -> Promise {
+        Promise { l1_bound: 0.0, stateful: true, refuses: true, ..Promise::BASE }
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::MoreAccounts
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self)?))
     }
 }

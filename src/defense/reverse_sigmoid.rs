@@ -8,9 +8,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next, rows};
+use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Reply};
+use crate::oracle::{Batch, Card, Reply};
+use crate::seed::Seed;
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +74,42 @@ impl Defense for ReverseSigmoid {
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         rows::map_probs(batch, next, |clean, out| self.row(clean, out))
+    }
+}
+
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "reverse-sigmoid"
+    }
+
+    fn paper(&self) -> &'static str {
+        "Lee et al. 2018, equation 3"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        rows::needs_probs(self.kind(), below)
+    }
+
+    fn promise(&self) -> Promise {
+        // Not monotone near 0 and 1, where gamma beta / (p (1 - p)) exceeds 1.
+        Promise { keeps_top1: false, ..Promise::BASE }
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::InverseTable
+    }
+
+    fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
+        let layer = Self::build(self).ok()?;
+        Some(Box::new(move |clean, out| layer.row(clean, out)))
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self)?))
     }
 }
 

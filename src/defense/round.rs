@@ -6,9 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next, rows};
+use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Reply};
+use crate::oracle::{Batch, Card, Reply};
+use crate::seed::Seed;
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +50,43 @@ impl Defense for Round {
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         rows::change_probs(batch, next, |_, mut row| row.mapv_inplace(|p| self.value(p)))
+    }
+}
+
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "round"
+    }
+
+    fn paper(&self) -> &'static str {
+        "Tramer et al. 2016, section 7"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        rows::needs_probs(self.kind(), below)
+    }
+
+    fn promise(&self) -> Promise {
+        Promise::BASE
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::InverseTable
+    }
+
+    fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
+        let layer = Self::build(self).ok()?;
+        Some(Box::new(move |clean, out| {
+            out.iter_mut().zip(clean).for_each(|(o, &p)| *o = layer.value(p));
+        }))
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self)?))
     }
 }
 

@@ -1,30 +1,70 @@
 //! The registry: what a config can name, and what is known of each kind before it runs.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::method::{Known, Method, RowMap};
+use super::respond::Response;
+use super::workshop::{Outline, Twin, Workshop};
 use super::{
-    Defense, Promise, gaussian_noise, label_only, rate_limit, reverse_sigmoid, round, rows,
+    Defense, Promise, adaptive_misinformation, dawn, edm, feature_distance, gaussian_noise, grad2,
+    label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty, ood_gate, outlier_exposure,
+    prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat, stingy, strangeness,
     temperature, top_k,
 };
 use crate::error::{Error, Result};
-use crate::oracle::{AnswerKind, Card};
+use crate::model::Model;
+use crate::oracle::Card;
 use crate::seed::Seed;
 
 /// One layer, as configs write it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum DefenseSpec {
+    /// Wrong answers where the teacher is unsure.
+    AdaptiveMisinformation(adaptive_misinformation::Params),
+    /// Keyed wrong classes that a student gives away.
+    Dawn(dawn::Params),
+    /// One of several models, by the input.
+    Edm(edm::Params),
+    /// Accounts whose queries are far from what the teacher learned.
+    FeatureDistance(feature_distance::Params),
     /// Noise on probabilities, keyed by the input or fresh.
     GaussianNoise(gaussian_noise::Params),
+    /// Answers whose gradient points elsewhere.
+    Grad2(grad2::Params),
     /// The most likely class and nothing else.
     LabelOnly(label_only::Params),
+    /// Noise on logits within an L1 bound.
+    LogitNoise(logit_noise::Params),
+    /// Answers whose gradient is turned away.
+    Mad(mad::Params),
+    /// A quantiser of answers.
+    ModelguardS(modelguard_s::Params),
+    /// The answer that is worth least within an L1 bound.
+    ModelguardW(modelguard_w::Params),
+    /// A teacher that is right and useless to learn from.
+    Nasty(nasty::Params),
+    /// Inputs unlike what the teacher learned.
+    OodGate(ood_gate::Params),
+    /// A teacher that is unsure of what is strange.
+    OutlierExposure(outlier_exposure::Params),
+    /// Accounts whose distances between queries are not normal.
+    Prada(prada::Params),
+    /// A puzzle before each answer.
+    ProofOfWork(proof_of_work::Params),
     /// So many queries per account and period.
     RateLimit(rate_limit::Params),
     /// The perturbation of Lee et al. 2018.
     ReverseSigmoid(reverse_sigmoid::Params),
     /// Probabilities to a number of decimals.
     Round(round::Params),
+    /// Accounts that ask near-duplicates.
+    Seat(seat::Params),
+    /// A share of largest classes, zeros elsewhere.
+    Stingy(stingy::Params),
     /// Flatter or sharper probabilities.
     Temperature(temperature::Params),
     /// The k largest probabilities.
@@ -42,6 +82,8 @@ pub enum Counter {
     Repeat,
     /// Asks about n slightly moved copies and averages.
     Jitter,
+    /// Asks rows like the teacher's own only, which pass untouched.
+    InDistribution,
     /// Spreads over more accounts.
     MoreAccounts,
     /// Uses the top class only; nothing is left to recover.
@@ -57,9 +99,6 @@ pub struct DefenseCard {
     /// Where it comes from.
     pub paper: &'static str,
 }
-
-/// Changes one clean row into a defended one.
-pub type RowMap = Box<dyn Fn(&[f64], &mut [f64]) + Send + Sync>;
 
 /// A layer's kind with its settings, as it is written: `round(digits=1)`.
 pub(super) fn label(kind: &str, spec: &impl Serialize) -> String {
@@ -82,9 +121,52 @@ impl DefenseSpec {
     /// One value per kind, with usual settings.
     pub fn examples() -> Vec<Self> {
         vec![
+            Self::AdaptiveMisinformation(adaptive_misinformation::Params {
+                tau: 0.5,
+                nu: 1000.0,
+                model: None,
+            }),
+            Self::Dawn(dawn::Params { share: 0.01, levels: 4, kept: 1000 }),
+            Self::Edm(edm::Params { models: 5, levels: 8 }),
+            Self::FeatureDistance(feature_distance::Params {
+                window: 50,
+                reference: 100,
+                false_rate: 0.01,
+                response: Response::Label,
+            }),
             Self::GaussianNoise(gaussian_noise::Params { sigma: 0.2, fresh: false }),
             Self::GaussianNoise(gaussian_noise::Params { sigma: 0.2, fresh: true }),
+            Self::Grad2(grad2::Params { eps: 1.0, surrogate: None }),
             Self::LabelOnly(label_only::Params {}),
+            Self::LogitNoise(logit_noise::Params { eps: 1.0, sigma: 4.0, fresh: false }),
+            Self::Mad(mad::Params {
+                eps: 1.0,
+                oracle: mad::Rows::Extreme,
+                normalised: true,
+                surrogate: None,
+            }),
+            Self::Mad(mad::Params {
+                eps: 1.0,
+                oracle: mad::Rows::Argmax,
+                normalised: true,
+                surrogate: None,
+            }),
+            Self::ModelguardS(modelguard_s::Params { eps: 1.0, centroids: 1000 }),
+            Self::ModelguardW(modelguard_w::Params { eps: 1.0 }),
+            Self::Nasty(nasty::Params { weight: 0.1, temperature: 4.0 }),
+            Self::OodGate(ood_gate::Params {
+                score: strangeness::Score::Mahalanobis,
+                false_rate: 0.05,
+                response: Response::Refuse,
+            }),
+            Self::OodGate(ood_gate::Params {
+                score: strangeness::Score::Msp,
+                false_rate: 0.05,
+                response: Response::Perturb,
+            }),
+            Self::OutlierExposure(outlier_exposure::Params { weight: 1.0 }),
+            Self::Prada(prada::Params { delta: 0.9, cap: 2_000, response: Response::Warn }),
+            Self::ProofOfWork(proof_of_work::Params { seconds: 1.0, base: 1.0075, most: 100.0 }),
             Self::RateLimit(rate_limit::Params {
                 queries: 60,
                 per: rate_limit::Period::Day,
@@ -92,116 +174,121 @@ impl DefenseSpec {
             }),
             Self::ReverseSigmoid(reverse_sigmoid::Params { beta: 1.0, gamma: 0.2 }),
             Self::Round(round::Params { digits: 1 }),
+            Self::Seat(seat::Params {
+                pair_rate: 1e-4,
+                max_pairs: 50,
+                cap: 2_000,
+                response: Response::Perturb,
+            }),
+            Self::Stingy(stingy::Params { share: 0.2 }),
             Self::Temperature(temperature::Params { t: 3.0 }),
             Self::TopK(top_k::Params { k: 3 }),
         ]
     }
 
-    /// Its `kind` in a config.
-    pub const fn kind(&self) -> &'static str {
+    /// What its own file tells of it.
+    fn method(&self) -> &dyn Method {
         match self {
-            Self::GaussianNoise(_) => "gaussian-noise",
-            Self::LabelOnly(_) => "label-only",
-            Self::RateLimit(_) => "rate-limit",
-            Self::ReverseSigmoid(_) => "reverse-sigmoid",
-            Self::Round(_) => "round",
-            Self::Temperature(_) => "temperature",
-            Self::TopK(_) => "top-k",
+            Self::AdaptiveMisinformation(p) => p,
+            Self::Dawn(p) => p,
+            Self::Edm(p) => p,
+            Self::FeatureDistance(p) => p,
+            Self::GaussianNoise(p) => p,
+            Self::Grad2(p) => p,
+            Self::LabelOnly(p) => p,
+            Self::LogitNoise(p) => p,
+            Self::Mad(p) => p,
+            Self::ModelguardS(p) => p,
+            Self::ModelguardW(p) => p,
+            Self::Nasty(p) => p,
+            Self::OodGate(p) => p,
+            Self::OutlierExposure(p) => p,
+            Self::Prada(p) => p,
+            Self::ProofOfWork(p) => p,
+            Self::RateLimit(p) => p,
+            Self::ReverseSigmoid(p) => p,
+            Self::Round(p) => p,
+            Self::Seat(p) => p,
+            Self::Stingy(p) => p,
+            Self::Temperature(p) => p,
+            Self::TopK(p) => p,
         }
     }
 
-    /// Builds the layer. `key` is the defender's own stream.
-    pub fn build(&self, key: Seed) -> Result<Box<dyn Defense>> {
-        Ok(match self {
-            Self::GaussianNoise(p) => Box::new(p.build(key)?),
-            Self::LabelOnly(_) => Box::new(label_only::LabelOnly),
-            Self::RateLimit(p) => Box::new(p.build()?),
-            Self::ReverseSigmoid(p) => Box::new(p.build()?),
-            Self::Round(p) => Box::new(p.build()?),
-            Self::Temperature(p) => Box::new(p.build()?),
-            Self::TopK(p) => Box::new(p.build()?),
-        })
+    /// Its `kind` in a config.
+    pub fn kind(&self) -> &'static str {
+        self.method().kind()
+    }
+
+    /// Builds the layer from what the defender owns. `key` is the defender's own stream.
+    pub fn build(&self, key: Seed, shop: &Workshop) -> Result<Box<dyn Defense>> {
+        self.method().check()?;
+        self.fits(&shop.outline())?;
+        self.method().build(key, shop)
     }
 
     /// The card above this layer in front of `below`; refuses a layer that does not fit there, and
     /// settings out of range.
     pub fn card_after(&self, below: Card) -> Result<Card> {
-        self.build(Seed::new(0))?;
-        let answers = match self {
-            Self::GaussianNoise(_)
-            | Self::ReverseSigmoid(_)
-            | Self::Round(_)
-            | Self::Temperature(_) => {
-                return rows::needs_probs(self.kind(), below);
-            }
-            Self::RateLimit(_) => return Ok(below),
-            Self::LabelOnly(_) => AnswerKind::Labels,
-            Self::TopK(p) => {
-                let most = match below.answers {
-                    AnswerKind::Probs => below.classes,
-                    AnswerKind::TopK { k } => k,
-                    _ => return rows::needs_probs("top-k", below),
-                };
-                if p.k > most {
-                    let what =
-                        if most == below.classes { "classes" } else { "entries that arrive" };
-                    return Err(Error::config(
-                        "k",
-                        p.k.to_string(),
-                        format!("at most {most}, the number of {what}"),
-                    ));
-                }
-                AnswerKind::TopK { k: p.k }
-            }
-        };
-        Ok(Card { answers, ..below })
+        self.method().check()?;
+        self.method().card(below)
+    }
+
+    /// Refuses a defender who lacks what the layer is made from.
+    pub fn fits(&self, outline: &Outline<'_>) -> Result<()> {
+        self.method().fits(outline)
+    }
+
+    /// True for a layer whose only cost to a student is time.
+    pub fn waits(&self) -> bool {
+        self.method().waits()
+    }
+
+    /// True for a layer below which nothing may stand.
+    pub fn innermost(&self) -> bool {
+        self.method().innermost()
+    }
+
+    /// The teacher that takes the place of the defender's own, where this defense trains one.
+    pub fn retrain(&self, shop: &Workshop) -> Result<Option<Arc<Model>>> {
+        self.method().retrain(shop)
+    }
+
+    /// What the defender owns behind `stack`, where its last layer trains a teacher anew and another layer
+    /// is made from the teacher's model: that teacher, and a twin trained in the same way. None elsewhere.
+    pub fn owned_behind(stack: &[Self], shop: &Workshop) -> Result<Option<Arc<Workshop>>> {
+        let Some((last, above)) = stack.split_last() else { return Ok(None) };
+        let asked_only = Outline { model: false, ..shop.outline() };
+        if above.iter().all(|layer| layer.fits(&asked_only).is_ok()) {
+            return Ok(None);
+        }
+        let Some(teacher) = last.retrain(shop)? else { return Ok(None) };
+        let name = format!("behind/{}", last.label());
+        let made = shop.once(&name, |_| {
+            let twin = shop.twin()?;
+            let half = shop.other(&format!("{name}/half"), &twin.seen, Arc::clone(&twin.model));
+            let model = last.retrain(&half)?.unwrap_or_else(|| Arc::clone(&twin.model));
+            let (seen, unseen) = (twin.seen.clone(), twin.unseen.clone());
+            let mut owned = shop.other(&name, &shop.all(), teacher);
+            owned.own_twin = Some(Arc::new(Twin { model, seen, unseen }));
+            Ok(owned)
+        })?;
+        Ok(Some(made))
     }
 
     /// What it guarantees.
     pub fn promise(&self) -> Promise {
-        let base = Promise {
-            keeps_top1: true,
-            l1_bound: 2.0,
-            deterministic: true,
-            stateful: false,
-            refuses: false,
-        };
-        match self {
-            Self::GaussianNoise(p) => {
-                Promise { keeps_top1: false, deterministic: !p.fresh, stateful: p.fresh, ..base }
-            }
-            Self::RateLimit(_) => Promise { l1_bound: 0.0, stateful: true, refuses: true, ..base },
-            // Not monotone near 0 and 1, where gamma beta / (p (1 - p)) exceeds 1.
-            Self::ReverseSigmoid(_) => Promise { keeps_top1: false, ..base },
-            _ => base,
-        }
+        self.method().promise()
     }
 
     /// The student that undoes it best.
     pub fn counter(&self) -> Counter {
-        match self {
-            Self::GaussianNoise(p) if p.fresh => Counter::Repeat,
-            Self::GaussianNoise(_) => Counter::Jitter,
-            Self::LabelOnly(_) | Self::TopK(_) => Counter::LabelOnly,
-            Self::RateLimit(_) => Counter::MoreAccounts,
-            Self::ReverseSigmoid(_) | Self::Round(_) => Counter::InverseTable,
-            Self::Temperature(p) => Counter::MatchedTemperature { t: p.t },
-        }
+        self.method().counter()
     }
 
     /// Where it comes from.
-    pub const fn paper(&self) -> &'static str {
-        match self {
-            Self::GaussianNoise(_) => {
-                "Adversarial Robustness Toolbox, GaussianNoise; keyed form ours"
-            }
-            Self::LabelOnly(_) => "Tramer et al. 2016, section 7",
-            Self::RateLimit(_) => "GCRA, ITU-T I.371 annex A",
-            Self::ReverseSigmoid(_) => "Lee et al. 2018, equation 3",
-            Self::Round(_) => "Tramer et al. 2016, section 7",
-            Self::Temperature(_) => "Hinton et al. 2015, section 2, turned into a defense",
-            Self::TopK(_) => "Orekondy et al. 2019, section 5",
-        }
+    pub fn paper(&self) -> &'static str {
+        self.method().paper()
     }
 
     /// Kind and settings, such as `round(digits=1)`.
@@ -210,23 +297,25 @@ impl DefenseSpec {
     }
 
     /// What a student that knows code and parameters, but no key, can run on its own rows.
-    pub fn simulate(&self) -> Option<RowMap> {
-        match self {
-            Self::ReverseSigmoid(p) => {
-                let layer = p.build().ok()?;
-                Some(Box::new(move |clean, out| layer.row(clean, out)))
+    pub fn simulate(&self, known: &Known<'_>) -> Option<RowMap> {
+        self.method().check().ok()?;
+        self.method().simulate(known)
+    }
+
+    /// Checks a stack, outermost first, in front of `card` and behind `outline`; gives the card above it.
+    pub fn check_stack(stack: &[Self], card: Card, outline: &Outline<'_>) -> Result<Card> {
+        let mut below = card;
+        for (i, spec) in stack.iter().enumerate().rev() {
+            let at = |e: Error| e.under(&format!("stack[{i}]"));
+            below = spec.card_after(below).map_err(at)?;
+            spec.fits(outline).map_err(at)?;
+            if spec.innermost() && i + 1 < stack.len() {
+                let found = format!("`{}` around `{}`", spec.kind(), stack[i + 1].kind());
+                let expected =
+                    "the last place of the stack: it takes the place of the teacher's own answers";
+                return Err(at(Error::config("kind", found, expected)));
             }
-            Self::Round(p) => {
-                let layer = p.build().ok()?;
-                Some(Box::new(move |clean, out| {
-                    out.iter_mut().zip(clean).for_each(|(o, &p)| *o = layer.value(p));
-                }))
-            }
-            Self::Temperature(p) => {
-                let layer = p.build().ok()?;
-                Some(Box::new(move |clean, out| layer.row(clean, out)))
-            }
-            _ => None,
         }
+        Ok(below)
     }
 }

@@ -1,6 +1,6 @@
 //! Layers in order, and the path of a batch through them.
 
-use super::{Defense, DefenseSpec};
+use super::{Defense, DefenseSpec, Flags, Marks, Workshop};
 use crate::error::Result;
 use crate::oracle::{Batch, Card, Oracle, Reply};
 use crate::seed::Seed;
@@ -39,24 +39,32 @@ impl Stack {
         Self { layers }
     }
 
-    /// Builds a config's stack in front of an oracle with this card. Layer i draws from the stream
-    /// `i/kind` of `seed`.
-    pub fn build(specs: &[DefenseSpec], seed: Seed, card: Card) -> Result<Self> {
-        let mut below = card;
-        for spec in specs.iter().rev() {
-            below = spec.card_after(below)?;
-        }
-        let layers = specs
-            .iter()
-            .enumerate()
-            .map(|(i, spec)| spec.build(seed.child(&format!("{i}/{}", spec.kind()))))
-            .collect::<Result<_>>()?;
+    /// Builds a config's stack in front of an oracle with this card, from what the defender owns. Layer i
+    /// draws from the stream `i/kind` of `seed`.
+    pub fn build(specs: &[DefenseSpec], seed: Seed, card: Card, shop: &Workshop) -> Result<Self> {
+        DefenseSpec::check_stack(specs, card, &shop.outline())?;
+        let owned = DefenseSpec::owned_behind(specs, shop)?;
+        let shop = owned.as_deref().unwrap_or(shop);
+        let layer = |(i, spec): (usize, &DefenseSpec)| {
+            spec.build(seed.child(&format!("{i}/{}", spec.kind())), shop)
+        };
+        let layers = specs.iter().enumerate().map(layer).collect::<Result<_>>()?;
         Ok(Self { layers })
     }
 
     /// Names of the layers, outermost first.
     pub fn names(&self) -> Vec<&'static str> {
         self.layers.iter().map(|l| l.name()).collect()
+    }
+
+    /// Gates and detectors, outermost first, with whom they have flagged.
+    pub fn flags(&self) -> Vec<(&'static str, &Flags)> {
+        self.layers.iter().filter_map(|l| l.flags().map(|flags| (l.name(), flags))).collect()
+    }
+
+    /// What the outermost watermark has planted.
+    pub fn marks(&self) -> Option<&Marks> {
+        self.layers.iter().find_map(|l| l.marks())
     }
 
     /// Sends a batch through all layers to the oracle and back.

@@ -6,9 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next, rows};
+use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Reply};
+use crate::oracle::{Batch, Card, Reply};
+use crate::seed::Seed;
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +62,41 @@ impl Defense for Temperature {
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         rows::map_probs(batch, next, |clean, out| self.row(clean, out))
+    }
+}
+
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "temperature"
+    }
+
+    fn paper(&self) -> &'static str {
+        "Hinton et al. 2015, section 2, turned into a defense"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        rows::needs_probs(self.kind(), below)
+    }
+
+    fn promise(&self) -> Promise {
+        Promise::BASE
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::MatchedTemperature { t: self.t }
+    }
+
+    fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
+        let layer = Self::build(self).ok()?;
+        Some(Box::new(move |clean, out| layer.row(clean, out)))
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self)?))
     }
 }
 

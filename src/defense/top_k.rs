@@ -4,9 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Defense, Next};
+use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{Answers, Batch, Reply, TopK};
+use crate::oracle::{AnswerKind, Answers, Batch, Card, Reply, TopK};
+use crate::seed::Seed;
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,46 @@ impl Defense for KeepTopK {
             }
         };
         Ok(Reply { answers, outcomes: reply.outcomes })
+    }
+}
+
+impl Method for Params {
+    fn kind(&self) -> &'static str {
+        "top-k"
+    }
+
+    fn paper(&self) -> &'static str {
+        "Orekondy et al. 2019, section 5"
+    }
+
+    fn check(&self) -> Result<()> {
+        Self::build(self).map(|_| ())
+    }
+
+    fn card(&self, below: Card) -> Result<Card> {
+        let most = match below.answers {
+            AnswerKind::Probs => below.classes,
+            AnswerKind::TopK { k } => k,
+            _ => return rows::needs_probs("top-k", below),
+        };
+        if self.k > most {
+            let what = if most == below.classes { "classes" } else { "entries that arrive" };
+            let expected = format!("at most {most}, the number of {what}");
+            return Err(Error::config("k", self.k.to_string(), expected));
+        }
+        Ok(Card { answers: AnswerKind::TopK { k: self.k }, ..below })
+    }
+
+    fn promise(&self) -> Promise {
+        Promise::BASE
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::LabelOnly
+    }
+
+    fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
+        Ok(Box::new(Self::build(self)?))
     }
 }
 

@@ -47,8 +47,9 @@ pub fn gateway(
     let mut ledger = Ledger::new();
     let actor = ledger.open_actor("student", Budget { queries: Some(session.queries) });
     let accounts = (0..ACCOUNTS).map(|_| ledger.open_account(actor)).collect();
-    let oracle = ground.oracle(spec)?;
-    let stack = Stack::build(&arm.stack, Seed::new(session.seed).child("defense"), oracle.card())?;
+    let oracle = ground.oracle(spec, &arm.stack)?;
+    let seed = Seed::new(session.seed).child("defense");
+    let stack = Stack::build(&arm.stack, seed, oracle.card(), &ground.workshop)?;
     Ok((Gateway::new(ledger, stack, oracle), accounts))
 }
 

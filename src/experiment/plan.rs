@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::config;
 use super::folder;
 use super::record::{Role, VERSION};
-use super::spec::{ArmSpec, Spec};
-use crate::defense::{Counter, DefenseSpec};
+use super::spec::{ArmSpec, Spec, TeacherKind};
+use crate::defense::{Counter, DefenseSpec, Outline};
 use crate::error::{Error, Result};
 use crate::model::{Arch, InputShape};
 use crate::oracle::Card;
-use crate::student::{RecoverySpec, StudentSpec};
+use crate::student::{PoolKnown, RecoverySpec, StudentSpec};
 
 /// Identity of this build's sources.
 pub const BUILD_ID: &str = env!("RETORT_BUILD_ID");
@@ -257,12 +257,16 @@ pub fn student_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a StudentSpec> {
 pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
     let (inner, classes) = (card, card.classes);
     let card = spec.api.reveal().card(inner)?;
+    let outline = Outline {
+        shape,
+        classes,
+        arch: &spec.teacher.model,
+        model: matches!(spec.teacher.kind, TeacherKind::Trained | TeacherKind::Safetensors),
+        rows: spec.split.teacher,
+    };
     for (i, arm) in spec.defense.iter().enumerate() {
-        let mut below = card;
-        for (j, layer) in arm.stack.iter().enumerate().rev() {
-            let key = format!("defense[{i}].stack[{j}]");
-            below = layer.card_after(below).map_err(|e| e.under(&key))?;
-        }
+        let below = DefenseSpec::check_stack(&arm.stack, card, &outline)
+            .map_err(|e| e.under(&format!("defense[{i}]")))?;
         for (s, student) in spec.student.iter().enumerate() {
             student
                 .objective
@@ -306,7 +310,7 @@ fn recovery_for(counter: &Counter) -> RecoverySpec {
         Counter::Repeat => RecoverySpec::Average { n: REPEATS },
         Counter::Jitter => RecoverySpec::Jitter { n: REPEATS, scale: 0.02 },
         Counter::LabelOnly => RecoverySpec::Top1,
-        Counter::MoreAccounts => RecoverySpec::None,
+        Counter::InDistribution | Counter::MoreAccounts => RecoverySpec::None,
     }
 }
 
@@ -318,6 +322,7 @@ pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
     }
     !all.is_empty()
         && all.iter().all(|c| match c {
+            Counter::InDistribution => student.knows.pool == PoolKnown::In,
             Counter::MoreAccounts => student.knows.accounts > 1,
             Counter::LabelOnly => student.label_only(),
             other => student.recovery.same_kind(&recovery_for(other)),

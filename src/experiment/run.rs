@@ -14,13 +14,13 @@ use super::session::{self, Session, Terms};
 use super::spec::Spec;
 use super::world::{Ground, Rim};
 use crate::data::Dataset;
-use crate::defense::{DefenseSpec, Stack};
+use crate::defense::{DefenseSpec, Flagged, Known, Stack};
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
-use crate::ledger::{Budget, Ledger};
-use crate::metric::Score;
+use crate::ledger::{Budget, Ledger, Totals};
+use crate::metric::{Score, canary_test};
 use crate::model::{Lesson, Loss, Model, Targets, fit};
-use crate::oracle::{AccountId, Tick};
+use crate::oracle::{AccountId, Tick, top1};
 use crate::seed::Seed;
 use crate::student::{Learned, Simulator, Standard, Student, StudentSpec, View};
 
@@ -144,12 +144,12 @@ fn student_cell(
     let arm = spec.arm(&cell.arm)?;
     let root = Seed::new(cell.seed);
     let (ledger, accounts) = open_ledger(cell, spec, config, &arm.stack);
-    let oracle = ground.oracle(spec)?;
-    let stack = Stack::build(&arm.stack, root.child("defense"), oracle.card())?;
+    let oracle = ground.oracle(spec, &arm.stack)?;
+    let stack = Stack::build(&arm.stack, root.child("defense"), oracle.card(), &ground.workshop)?;
     let singly = arm.stack.iter().any(|d| d.promise().refuses);
     let mut door = (rim.open)(Gateway::new(ledger, stack, oracle))?;
 
-    let mut student = build_student(config, spec, &arm.stack, data, rim, cell.seed)?;
+    let mut student = build_student(config, spec, &arm.stack, data, ground, rim)?;
     let shown = config.knows.public_labels.min(ground.public_labels.len());
     let mut view = View {
         pool: &ground.pool,
@@ -205,25 +205,34 @@ fn build_student(
     spec: &Spec,
     stack: &[DefenseSpec],
     data: &Dataset,
+    ground: &Ground,
     rim: &Rim,
-    seed: u64,
 ) -> Result<Standard> {
+    let seed = student_seed(ground.seed);
+    let known = Known {
+        pool: &ground.pool,
+        shape: data.shape,
+        classes: data.classes,
+        arch: &ground.workshop.arch,
+        device: rim.device,
+        seed: seed.child("simulated defense"),
+    };
     let resolved =
         StudentSpec { recovery: plan::resolved_recovery(config, stack), ..config.clone() };
     Standard::new(
         &resolved,
         &spec.training,
         rim.device,
-        simulator(stack),
+        if resolved.recovery.informed() { simulator(stack, &known) } else { None },
         data.shape,
         data.classes,
-        student_seed(seed),
+        seed,
     )
 }
 
 /// The row-wise part of a stack as one function, innermost first, for students that know it.
-fn simulator(stack: &[DefenseSpec]) -> Option<Simulator> {
-    let steps: Vec<_> = stack.iter().rev().filter_map(DefenseSpec::simulate).collect();
+fn simulator(stack: &[DefenseSpec], known: &Known<'_>) -> Option<Simulator> {
+    let steps: Vec<_> = stack.iter().rev().filter_map(|layer| layer.simulate(known)).collect();
     if steps.is_empty() {
         return None;
     }
@@ -260,6 +269,8 @@ fn fill(
         Score::of("transfer_rows", Some(learned.transfer_rows as f64)),
     ]);
     record.scores.extend(honest_scores(&session.crowd));
+    record.scores.extend(detection_scores(gateway));
+    record.scores.extend(watermark_scores(gateway, learned, ground)?);
     record.accounts = account_totals(gateway);
     record.stages = stage_distortions(gateway);
     Ok(())
@@ -288,6 +299,51 @@ fn honest_scores(crowd: &CrowdReport) -> Vec<Score> {
         Score::of("honest_refused", crowd.refused),
         Score::of("honest_wait_p95", crowd.wait_p95),
     ]
+}
+
+/// What the outermost gate or detector flagged; nothing for a stack without one.
+fn detection_scores(gateway: &Gateway) -> Vec<Score> {
+    let flags = gateway.stack().flags();
+    let Some((_, flags)) = flags.first() else { return Vec::new() };
+    let totals = gateway.ledger().totals();
+    let (honest, student): (Vec<_>, Vec<_>) =
+        totals.iter().partition(|t| t.actor.starts_with("honest-"));
+    let of =
+        |accounts: &[&Totals]| accounts.iter().map(|t| flags.of(t.account)).collect::<Vec<_>>();
+    let (honest, student) = (of(&honest), of(&student));
+    let share = |accounts: &[Flagged]| {
+        let rows: u64 = accounts.iter().map(|a| a.rows).sum();
+        let flagged: u64 = accounts.iter().map(|a| a.flagged).sum();
+        (rows > 0).then(|| flagged as f64 / rows as f64)
+    };
+    let first = student.iter().filter_map(|a| a.first).min();
+    let named = honest.iter().filter(|a| a.first.is_some()).count();
+    let asked = honest.iter().filter(|a| a.rows > 0).count();
+    vec![
+        Score::of("flagged", share(&student)),
+        Score::of("queries_until_detection", first.map(|n| n as f64)),
+        Score::of("honest_flagged", share(&honest)),
+        Score::of("honest_accounts_flagged", (asked > 0).then(|| named as f64 / asked as f64)),
+    ]
+}
+
+/// How much of a watermark the student has learned: the share of planted classes that it gives on the rows
+/// that its own accounts were marked on, and the chance of as many by a model that met no mark. Such a model
+/// gives the planted class, one drawn from all but the teacher's, with a chance of 1 / (classes - 1) at most.
+fn watermark_scores(gateway: &Gateway, learned: &Learned, ground: &Ground) -> Result<Vec<Score>> {
+    let Some(marks) = gateway.stack().marks() else { return Ok(Vec::new()) };
+    let totals = gateway.ledger().totals();
+    let student = totals.iter().filter(|t| !t.actor.starts_with("honest-"));
+    let (inputs, planted) = marks.of(&student.map(|t| t.account).collect::<Vec<_>>());
+    let (mut share, mut p) = (None, None);
+    if !planted.is_empty() {
+        let given = top1(&learned.last.probs(inputs.view())?);
+        let hits = given.iter().zip(&planted).filter(|(a, b)| a == b).count();
+        let chance = 1.0 / (ground.truth.probs.ncols() - 1) as f64;
+        share = Some(hits as f64 / planted.len() as f64);
+        p = Some(canary_test(hits as u64, planted.len() as u64, chance).p);
+    }
+    Ok(vec![Score::of("watermark_match", share), Score::of("watermark_p", p)])
 }
 
 /// The student's accounts in full, honest ones summed into one line.

@@ -110,7 +110,7 @@ impl Clock<'_> {
     fn ask(&mut self, rows: &Array2<f32>, crowd: &mut Crowd<'_>) -> Result<Reply> {
         let mut gathered = Gathered::new(rows.nrows());
         let mut queues = self.deal(rows.nrows());
-        let mut first = true;
+        let (mut first, mut blocked) = (true, 0);
         while self.ended.is_none() {
             let ready = due_rows(&mut queues, self.now, first);
             first = false;
@@ -127,7 +127,11 @@ impl Clock<'_> {
                 continue;
             }
             crowd.until(self.now, self.door)?;
-            self.ask_once(rows, &ready, &mut queues, &mut gathered)?;
+            blocked += self.ask_once(rows, &ready, &mut queues, &mut gathered)?;
+        }
+        // One blocked row may be about its input; a whole batch is about who asks.
+        if blocked == rows.nrows() && self.ended.is_none() {
+            self.ended = Some(Stop::Blocked);
         }
         for queue in queues {
             for row in queue.rows {
@@ -152,18 +156,19 @@ impl Clock<'_> {
         queues
     }
 
+    /// Asks these rows once; gives the number of those that were blocked.
     fn ask_once(
         &mut self,
         rows: &Array2<f32>,
         ready: &[(usize, usize)],
         queues: &mut [Queue],
         gathered: &mut Gathered,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let room = usize::try_from(self.terms.attempts - self.attempted).unwrap_or(usize::MAX);
         let ready = &ready[..ready.len().min(room)];
         if ready.is_empty() {
             self.ended = Some(Stop::AttemptsSpent);
-            return Ok(());
+            return Ok(0);
         }
         let index: Vec<usize> = ready.iter().map(|&(_, row)| row).collect();
         let mut batch = Batch::classify(AccountId(0), self.now, rows.select(Axis(0), &index));
@@ -194,16 +199,13 @@ impl Clock<'_> {
                 }
             }
         }
-        if blocked == ready.len() {
-            self.ended = Some(Stop::Blocked);
-        }
         gathered.answered(&index, reply);
         for (i, &(queue, row)) in ready.iter().enumerate() {
             if done[i] {
                 queues[queue].rows.retain(|&r| r != row);
             }
         }
-        Ok(())
+        Ok(blocked)
     }
 }
 

@@ -285,13 +285,16 @@ impl Spec {
                 let key = format!("defense[{i}].stack");
                 return Err(Error::config(key, "an empty list", "at least one defense"));
             }
-            if arm.stack.iter().any(|d| matches!(d, DefenseSpec::RateLimit(_)))
-                && self.budget.days.is_none()
-            {
+            let waits = arm.stack.iter().find(|d| d.waits());
+            if let (Some(layer), None) = (waits, self.budget.days) {
                 return Err(Error::config(
                     "budget.days",
-                    format!("nothing, while arm `{}` has a rate limit", arm.name),
-                    "days of virtual time, such as `days = 2`: without them waiting costs nothing and the limit changes nothing",
+                    format!(
+                        "nothing, while arm `{}` has a {}",
+                        arm.name,
+                        layer.kind().replace('-', " ")
+                    ),
+                    "days of virtual time, such as `days = 2`: without them waiting costs nothing and the layer changes nothing",
                 ));
             }
         }

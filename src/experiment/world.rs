@@ -9,6 +9,8 @@ use ndarray::{Array2, Axis};
 use super::honest::Request;
 use super::spec::{Spec, TeacherKind};
 use crate::data::{Dataset, Split};
+use crate::defense::DefenseSpec;
+use crate::defense::workshop::{Shelf, Workshop};
 use crate::error::{Error, Result};
 use crate::model::{Cache, Device, Lesson, Loss, Model, Recipe, Targets, fit};
 use crate::oracle::http::HttpOracle;
@@ -49,6 +51,8 @@ pub struct Ground {
     /// Rows per purpose.
     pub split: Split,
     source: Source,
+    /// What the defender owns; what arms make from it is made once for all of them.
+    pub workshop: Workshop,
     /// What students are measured against.
     pub truth: Truth,
     /// Pool rows `[n, d]`.
@@ -161,9 +165,11 @@ impl Ground {
         let truth = Truth::measure(spec, data, &split, &source, root.child("measure"))?;
         let (asked, known) = (rows(&split.traffic), labels(&split.traffic));
         let traffic = Traffic::draw(spec, &asked, &known, &source, root.child("traffic"))?;
+        let workshop = workshop(spec, data, &split, &source, key, rim, root.child("workshop"));
         Ok(Self {
             seed,
             source,
+            workshop,
             truth,
             pool: rows(&split.pool),
             public: rows(&split.public),
@@ -174,8 +180,14 @@ impl Ground {
         })
     }
 
-    /// A fresh oracle that answers as the undefended teacher and reveals what the API reveals.
-    pub fn oracle(&self, spec: &Spec) -> Result<Box<dyn Oracle>> {
+    /// A fresh oracle behind `stack` that reveals what the API reveals. It answers as the undefended
+    /// teacher, unless a defense of the stack trains a teacher of its own.
+    pub fn oracle(&self, spec: &Spec, stack: &[DefenseSpec]) -> Result<Box<dyn Oracle>> {
+        for layer in stack {
+            if let Some(model) = layer.retrain(&self.workshop)? {
+                return Source::Model(model).oracle(spec.api.reveal());
+            }
+        }
         self.source.oracle(spec.api.reveal())
     }
 
@@ -248,6 +260,37 @@ impl Source {
             Answers::Probs(p) => Ok(p),
             other => Err(Error::input("teacher", format!("{:?}", other.kind()), "probabilities")),
         }
+    }
+}
+
+/// What the defender of this ground owns.
+fn workshop(
+    spec: &Spec,
+    data: &Dataset,
+    split: &Split,
+    source: &Source,
+    key: &str,
+    rim: &Rim,
+    seed: Seed,
+) -> Workshop {
+    let teacher = match source {
+        Source::Model(model) => Some(Arc::clone(model)),
+        _ => None,
+    };
+    Workshop {
+        inputs: data.inputs.select(Axis(0), &split.teacher),
+        labels: split.teacher.iter().map(|&i| data.labels[i]).collect(),
+        shape: data.shape,
+        classes: data.classes,
+        range: data.range,
+        device: rim.device,
+        arch: teacher.as_ref().map_or_else(|| spec.teacher.model.clone(), |t| t.arch().clone()),
+        teacher,
+        recipe: Recipe { threads: rim.threads, ..spec.teacher.training.clone() },
+        seed,
+        cache: Some((rim.cache.clone(), key.to_string())),
+        own_twin: None,
+        shelf: Shelf::default(),
     }
 }
 

@@ -75,6 +75,11 @@ impl Gateway {
         &self.ledger
     }
 
+    /// Its layers.
+    pub const fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
     /// What each layer changed so far, outermost first.
     pub fn stages(&self) -> Vec<Stage> {
         self.meter.stages()

@@ -1,7 +1,7 @@
 use ndarray::Array2;
 
 use super::*;
-use crate::defense::DefenseSpec;
+use crate::defense::{DefenseSpec, Workshop};
 use crate::ledger::Budget;
 use crate::oracle::scripted::Scripted;
 use crate::oracle::{AccountId, Tick};
@@ -12,7 +12,8 @@ fn gateway(queries: u64, stack: &[DefenseSpec]) -> (Gateway, AccountId) {
     let actor = ledger.open_actor("student", Budget { queries: Some(queries) });
     let account = ledger.open_account(actor);
     let oracle = Scripted::constant(4, vec![0.62, 0.3, 0.08]);
-    let stack = Stack::build(stack, Seed::new(1), oracle.card()).unwrap();
+    let stack =
+        Stack::build(stack, Seed::new(1), oracle.card(), &Workshop::empty(oracle.card())).unwrap();
     (Gateway::new(ledger, stack, Box::new(oracle)), account)
 }
 
@@ -48,7 +49,13 @@ fn a_throttled_row_gives_its_unit_to_the_next_account_of_the_same_actor() {
         let actor = ledger.open_actor("student", Budget { queries: Some(3) });
         let accounts = [ledger.open_account(actor), ledger.open_account(actor)];
         let oracle = Scripted::constant(4, vec![0.62, 0.3, 0.08]);
-        let stack = Stack::build(&[limit(1, 1)], Seed::new(1), oracle.card()).unwrap();
+        let stack = Stack::build(
+            &[limit(1, 1)],
+            Seed::new(1),
+            oracle.card(),
+            &Workshop::empty(oracle.card()),
+        )
+        .unwrap();
         let mut gateway = Gateway::new(ledger, stack, Box::new(oracle));
         let mut batch = Batch::classify(accounts[0], Tick::ZERO, Array2::zeros((5, 4)));
         batch.account[4] = accounts[1];

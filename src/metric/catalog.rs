@@ -155,6 +155,37 @@ pub const CATALOG: &[MetricCard] = &[
     card("distortion_l1_max", "L1", Lower, "largest such distance"),
     card("honest_refused", "fraction", Lower, "share of honest requests never answered"),
     card("honest_wait_p95", "seconds", Lower, "95th percentile of an honest user's wait"),
+    card(
+        "flagged",
+        "fraction",
+        Higher,
+        "share of the student's judged rows that a detector flagged",
+    ),
+    card(
+        "queries_until_detection",
+        "queries",
+        Lower,
+        "rows of one account of the student before and with its first flag",
+    ),
+    card("honest_flagged", "fraction", Lower, "share of honest users' judged rows that it flagged"),
+    card(
+        "honest_accounts_flagged",
+        "fraction",
+        Lower,
+        "share of honest accounts that it flagged at least once",
+    ),
+    card(
+        "watermark_match",
+        "fraction",
+        Higher,
+        "share of the watermark's rows on which the student gives the planted class",
+    ),
+    card(
+        "watermark_p",
+        "probability",
+        Lower,
+        "chance that a model that met no watermark matches as many, exact binomial",
+    ),
     card("diverged_at_step", "step", Neither, "where training met a value that is not finite"),
     card("last_finite_loss", "nats", Neither, "the last loss before that"),
 ];

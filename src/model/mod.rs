@@ -8,6 +8,7 @@ mod clip;
 mod cpu;
 mod decay;
 mod device;
+mod direction;
 mod executor;
 mod fit;
 mod grad;

@@ -260,6 +260,16 @@ impl Reply {
     pub fn all(answers: Answers) -> Self {
         Self { outcomes: (0..answers.len()).map(Outcome::Answered).collect(), answers }
     }
+
+    /// The answered rows, in order: (number of the asked row, number of its answer).
+    pub fn answered(&self) -> Vec<(usize, usize)> {
+        let rows = self.outcomes.iter().enumerate();
+        rows.filter_map(|(row, outcome)| match outcome {
+            Outcome::Answered(i) => Some((row, *i)),
+            Outcome::Denied(_) => None,
+        })
+        .collect()
+    }
 }
 
 /// The most likely class of each row `[n, classes]`, ties to the lowest number.

@@ -161,6 +161,9 @@ fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Result<Tar
                 probs: stacked(&[t.probs.view(), known.probs.view()])?,
             })
         }
+        Targets::Away { .. } => {
+            return Err(Error::Internal("no student learns to be away from a model".into()));
+        }
     })
 }
 

@@ -93,8 +93,14 @@ fn classifier(arch: &Arch, optimizer: Optimizer, loss: Loss) {
     let model = Model::init(arch, shape, 10, Device::Cpu, Seed::new(1)).expect("a good plan");
     let inputs = Array2::from_shape_fn((ROWS, 64), |(i, j)| ((i * 7 + j * 3) % 17) as f32 / 16.0);
     let targets = match loss {
-        Loss::HardLabel => Targets::Labels((0..ROWS).map(|i| i % 10).collect()),
+        Loss::HardLabel | Loss::Misinformation => {
+            Targets::Labels((0..ROWS).map(|i| i % 10).collect())
+        }
         Loss::SoftLabel { .. } => Targets::Probs(Array2::from_elem((ROWS, 10), 0.1)),
+        Loss::Nasty { .. } => Targets::Away {
+            labels: (0..ROWS).map(|i| i % 10).collect(),
+            from: Array2::from_elem((ROWS, 10), 0.1),
+        },
         Loss::Bucket => Targets::Bucket(TopK {
             classes: 10,
             ids: Array2::from_shape_fn((ROWS, 2), |(i, j)| (i + j) % 10),
@@ -112,7 +118,8 @@ fn a_step_of_a_classifier_allocates_nothing() {
     for arch in Arch::examples() {
         for optimizer in [ADAMW, SGD] {
             let soft = Loss::SoftLabel { temperature: 2.0, eps: 1e-8 };
-            for loss in [Loss::HardLabel, soft, Loss::Bucket] {
+            let nasty = Loss::Nasty { temperature: 4.0, weight: 0.01 };
+            for loss in [Loss::HardLabel, soft, Loss::Bucket, Loss::Misinformation, nasty] {
                 classifier(&arch, optimizer.clone(), loss);
             }
         }

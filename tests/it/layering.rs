@@ -10,19 +10,23 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("model", &["oracle"][..]),
         ("data", &["model"][..]),
         ("oracle", &["ledger", "model", "data"][..]),
-        ("defense", &["model", "oracle"][..]),
+        ("detect", &["metric"][..]),
+        ("defense", &["model", "oracle", "detect"][..]),
         ("student", &["model", "oracle"][..]),
         ("metric", &[][..]),
         ("gateway", &["ledger", "oracle", "defense"][..]),
         (
             "campaign",
-            &["data", "model", "ledger", "oracle", "defense", "student", "metric", "gateway"][..],
+            &[
+                "data", "model", "ledger", "oracle", "detect", "defense", "student", "metric",
+                "gateway",
+            ][..],
         ),
         (
             "experiment",
             &[
-                "campaign", "data", "model", "ledger", "oracle", "defense", "student", "metric",
-                "gateway",
+                "campaign", "data", "model", "ledger", "oracle", "detect", "defense", "student",
+                "metric", "gateway",
             ][..],
         ),
         ("serve", &["gateway", "oracle", "ledger"][..]),

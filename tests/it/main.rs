@@ -5,6 +5,7 @@ mod bad_input;
 mod campaign;
 mod cli;
 mod configs;
+mod defenses;
 mod language;
 mod layering;
 mod reproduce;

@@ -10,6 +10,8 @@ mod divergence;
 pub mod dkd;
 pub mod hard_label;
 pub mod logit_std;
+mod misinformation;
+mod nasty;
 pub(super) mod part;
 mod random_sampling;
 mod retemper;
@@ -43,6 +45,8 @@ pub enum Targets {
     Probs(Array2<f64>),
     /// The k known probabilities of each row and one bucket for the rest: k + 1 outcomes.
     Bucket(TopK),
+    /// `[n]` class numbers to be right about, and probabilities `[n, classes]` to be away from.
+    Away { labels: Vec<usize>, from: Array2<f64> },
 }
 
 /// The objective that turns logits and targets into a loss.
@@ -56,6 +60,10 @@ pub enum Loss {
     SoftLabel { temperature: f64, eps: f64 },
     /// KL over the k known classes and one bucket for the rest, at temperature 1.
     Bucket,
+    /// -log(1 - q_label): to give the label no probability.
+    Misinformation,
+    /// Cross-entropy to labels less `weight` T^2 KL(p_T || q_T), p what to be away from.
+    Nasty { temperature: f64, weight: f64 },
 }
 
 impl Targets {
@@ -65,6 +73,7 @@ impl Targets {
             Self::Labels(labels) => labels.len(),
             Self::Probs(probs) => probs.nrows(),
             Self::Bucket(top) => top.ids.nrows(),
+            Self::Away { labels, .. } => labels.len(),
         }
     }
 
@@ -80,6 +89,8 @@ pub(super) enum Goal {
     Hard(Vec<usize>),
     Soft(soft_label::Tempered),
     Bucket(TopK),
+    Wrong(Vec<usize>),
+    Nasty(nasty::Nasty),
     Tokens(tokens::Texts),
     Part(part::Part),
 }
@@ -99,6 +110,19 @@ impl Goal {
             (Targets::Bucket(top), Loss::Bucket) => {
                 bucket::check(top, classes)?;
                 Ok(Self::Bucket(top.clone()))
+            }
+            (Targets::Labels(labels), Loss::Misinformation) => {
+                hard_label::check(labels, classes)?;
+                Ok(Self::Wrong(labels.clone()))
+            }
+            (Targets::Away { labels, from }, Loss::Nasty { temperature, weight }) => {
+                hard_label::check(labels, classes)?;
+                expect_shape("normal probabilities", from.shape(), &[labels.len(), classes])?;
+                let normal = soft_label::Tempered::new(from.view(), temperature, 1e-6)?;
+                Ok(Self::Nasty(nasty::Nasty { labels: labels.clone(), normal, weight }))
+            }
+            (Targets::Away { .. }, _) => {
+                Err(mismatch("a model to be away from", "the loss `Nasty`"))
             }
             (Targets::Labels(_), _) => Err(mismatch("labels", "the loss `HardLabel`")),
             (Targets::Probs(_), _) => Err(mismatch("probabilities", "the loss `SoftLabel`")),
@@ -132,6 +156,10 @@ impl Goal {
             Self::Bucket(top) => {
                 rowwise(z, c, scale, &mut room.probs, |i, z, q| bucket::row(z, q, top, index[i]))
             }
+            Self::Wrong(labels) => rowwise(z, c, scale, &mut room.probs, |i, z, q| {
+                misinformation::row(z, q, labels[index[i]])
+            }),
+            Self::Nasty(nasty) => nasty.rows(index, z, c, scale, room),
             Self::Tokens(texts) => {
                 let mut places = texts.places(index, lying);
                 let Room { probs, desk, .. } = room;
@@ -205,6 +233,8 @@ pub(super) struct Room {
     probs: Vec<f64>,
     /// Logits of a part of the outputs.
     part: Vec<f64>,
+    /// Gradients of the labels, where a loss has a second part.
+    right: Vec<f64>,
     desk: soft_tokens::Desk,
 }
 

@@ -3,7 +3,7 @@
 //! Gretton et al. 2012 (JMLR 13), equation 3 (the unbiased MMD^2_u), with the mean of Gaussian kernels
 //! at {0.5, 1, 2, 4} times the median distance, as the traffic-window benchmark (arXiv 2606.05725) uses.
 //! Its threshold is the 95th percentile of 1,000 benign windows against benign references.
-//! Time grows with the square of the window; [`super::mmd_features`] is linear.
+//! Time grows with the square of the window; [`crate::campaign::detect::mmd_features`] is linear.
 
 use libm::{exp, sqrt};
 use ndarray::{ArrayView1, ArrayView2};

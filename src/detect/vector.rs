@@ -5,13 +5,13 @@ const LANES: usize = 8;
 
 /// The scalar product of two vectors of one length.
 #[inline]
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     over(a, b, |x, y| x * y)
 }
 
 /// The squared distance between two points.
 #[inline]
-pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     over(a, b, |x, y| (x - y) * (x - y))
 }
 
