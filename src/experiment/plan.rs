@@ -13,7 +13,7 @@ use super::spec::{ArmSpec, Spec};
 use crate::defense::{Counter, DefenseSpec};
 use crate::error::{Error, Result};
 use crate::model::{Arch, InputShape};
-use crate::oracle::Card;
+use crate::oracle::{AnswerKind, Card};
 use crate::student::{RecoverySpec, StudentSpec};
 
 /// Identity of this build's sources.
@@ -248,26 +248,38 @@ pub fn student_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a StudentSpec> {
 pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
     let (inner, classes) = (card, card.classes);
     let card = spec.api.reveal().card(inner)?;
-    for (i, arm) in spec.defense.iter().enumerate() {
+    for arm in spec.arms() {
+        let i = spec.defense.iter().position(|a| a.name == arm.name).unwrap_or_default();
         let mut below = card;
         for (j, layer) in arm.stack.iter().enumerate().rev() {
             let key = format!("defense[{i}].stack[{j}]");
             below = layer.card_after(below).map_err(|e| e.under(&key))?;
         }
         for (s, student) in spec.student.iter().enumerate() {
-            student
-                .objective
-                .fits(below.answers)
-                .map_err(|e| e.under(&format!("student[{s}].objective")))?;
-            resolved_recovery(student, &arm.stack)
-                .fits(below.answers)
-                .map_err(|e| e.under(&format!("student[{s}].recovery")))?;
+            student_fits(student, &arm, below.answers)
+                .map_err(|e| e.under(&format!("student[{s}]")))?;
         }
+    }
+    if let Some(student) = spec.student.iter().find(|s| s.objective.ties_rows())
+        && spec.training.shards > 1
+    {
+        return Err(Error::config(
+            "training.shards",
+            spec.training.shards.to_string(),
+            format!("1: the objective of student `{}` compares the rows of a batch", student.name),
+        ));
     }
     for (s, student) in spec.student.iter().enumerate() {
         student.model.check(shape, classes).map_err(|e| e.under(&format!("student[{s}]")))?;
     }
     spec.teacher.model.check(shape, classes).map_err(|e| e.under("teacher"))
+}
+
+/// Refuses a student that can make nothing of an arm's answers. Keys are relative to the student.
+fn student_fits(student: &StudentSpec, arm: &ArmSpec, answers: AnswerKind) -> Result<()> {
+    let recovery = resolved_recovery(student, &arm.stack);
+    recovery.fits(answers).map_err(|e| e.under("recovery"))?;
+    student.objective.fits(recovery.gives(answers)).map_err(|e| e.under("objective"))
 }
 
 /// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a

@@ -139,6 +139,13 @@ pub fn fit_part(
 ) -> Result<Fitted> {
     recipe.check()?;
     let goal = check_lesson(&model, lesson, loss, outputs)?;
+    if goal.ties_rows() && recipe.shards > 1 {
+        return Err(Error::config(
+            "training.shards",
+            recipe.shards.to_string(),
+            "1: this objective compares the rows of a batch, which must not be cut",
+        ));
+    }
     let inputs = lesson.inputs.as_standard_layout();
     let start = Start {
         network: model.network(),

@@ -19,6 +19,7 @@ mod tail;
 mod token_targets;
 pub(super) mod tokens;
 pub mod uld;
+pub(super) mod whole;
 
 use ndarray::{Array2, ArrayView2};
 
@@ -56,6 +57,14 @@ pub enum Loss {
     SoftLabel { temperature: f64, eps: f64 },
     /// KL over the k known classes and one bucket for the rest, at temperature 1.
     Bucket,
+    /// `ce` times the cross-entropy to the teacher's most likely class, plus decoupled distillation, whose share
+    /// grows from 0 to 1 over the first `warm_up` of the training. Like the two below it takes log(max(p, eps))
+    /// for the teacher's logits.
+    Dkd { weights: dkd::Weights, ce: f64, warm_up: f64, eps: f64 },
+    /// Distillation of relations. Rows of a batch are tied together: a batch is not cut into shards.
+    Dist { weights: dist::Weights, eps: f64 },
+    /// T^2 KL between standardised logits, each row divided by its sample deviation as in the released code.
+    LogitStandardised { temperature: f64, eps: f64 },
 }
 
 impl Targets {
@@ -82,6 +91,7 @@ pub(super) enum Goal {
     Bucket(TopK),
     Tokens(tokens::Texts),
     Part(part::Part),
+    Whole(whole::Whole),
 }
 
 impl Goal {
@@ -101,7 +111,12 @@ impl Goal {
                 Ok(Self::Bucket(top.clone()))
             }
             (Targets::Labels(_), _) => Err(mismatch("labels", "the loss `HardLabel`")),
-            (Targets::Probs(_), _) => Err(mismatch("probabilities", "the loss `SoftLabel`")),
+            (Targets::Probs(probs), other) => {
+                expect_shape("target probabilities", probs.shape(), &[probs.nrows(), classes])?;
+                let expected = "a loss of whole rows, such as `SoftLabel`";
+                let whole = whole::Whole::new(probs.view(), other)?;
+                whole.map(Self::Whole).ok_or_else(|| mismatch("probabilities", expected))
+            }
             (Targets::Bucket(_), _) => Err(mismatch("top-k probabilities", "the loss `Bucket`")),
         }
     }
@@ -138,6 +153,16 @@ impl Goal {
                 rowwise(z, c, scale, probs, |_, z, q| texts.row(z, q, places.next(), desk))
             }
             Self::Part(part) => part.loss(index, z, weight, room),
+            Self::Whole(whole) => whole.loss(index, z, c, weight, room.progress),
+        }
+    }
+
+    /// True if a row's loss depends on the rows beside it, so that a batch must be taken whole.
+    pub(super) fn ties_rows(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.ties_rows(),
+            Self::Part(part) => part.goal.ties_rows(),
+            _ => false,
         }
     }
 
@@ -199,13 +224,22 @@ pub(super) fn soften(rows: &mut [f64], c: usize) {
     }
 }
 
-/// Buffers of a loss, used again by every step.
-#[derive(Debug, Default)]
+/// Buffers of a loss, used again by every step, and how far the training is.
+#[derive(Debug)]
 pub(super) struct Room {
+    /// Share of the training that is done, for losses that start slowly; 1 outside training.
+    pub progress: f64,
     probs: Vec<f64>,
     /// Logits of a part of the outputs.
     part: Vec<f64>,
     desk: soft_tokens::Desk,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let (probs, part, desk) = Default::default();
+        Self { progress: 1.0, probs, part, desk }
+    }
 }
 
 /// e^(z - largest z of the row), in place. NaN and infinite logits give NaN, never a panic.

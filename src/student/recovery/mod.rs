@@ -136,6 +136,16 @@ impl RecoverySpec {
         matches!(self, Self::Counter | Self::InverseTable { .. } | Self::MatchedTemperature { .. })
     }
 
+    /// The kind of answers that it makes of answers of this kind. A counter is resolved before.
+    pub const fn gives(&self, answers: AnswerKind) -> AnswerKind {
+        match (self, answers) {
+            (Self::Top1, _) => AnswerKind::Labels,
+            (Self::None | Self::Counter, _) => answers,
+            (_, AnswerKind::Logits) => AnswerKind::Probs,
+            _ => answers,
+        }
+    }
+
     /// Refuses a recovery that cannot work on answers of this kind.
     pub fn fits(&self, answers: AnswerKind) -> Result<()> {
         let needs_rows =
@@ -262,6 +272,22 @@ mod tests {
         let r = recovery(RecoverySpec::Top1);
         let got = r.recover(&Answers::Probs(array![[0.2, 0.8]]), &[vec![0]]).unwrap();
         assert_eq!(got, Answers::Labels(vec![1]));
+    }
+
+    #[test]
+    fn what_comes_out_is_of_the_kind_announced() {
+        let rows = array![[0.2, 0.8]];
+        for spec in RecoverySpec::examples() {
+            if spec == RecoverySpec::Counter {
+                continue;
+            }
+            for answers in [Answers::Probs(rows.clone()), Answers::Logits(rows.clone())] {
+                let got = recovery(spec.clone()).recover(&answers, &[vec![0]]).unwrap();
+                if spec.kind() != "inverse-table" {
+                    assert_eq!(got.kind(), spec.gives(answers.kind()), "{spec:?}");
+                }
+            }
+        }
     }
 
     #[test]
