@@ -29,6 +29,26 @@ fn card(kind: &'static str, example: &impl Serialize, (paper, needs, what): Line
 /// All strategies.
 pub fn strategy_cards() -> Vec<Card> {
     let lines = |s: &StrategySpec| match s {
+        StrategySpec::AdaptiveRetraining { .. } => (
+            "Tramer et al. 2016, section 6",
+            "inputs anywhere; labels do; trains between rounds",
+            "asks points near the boundary of its own copy, and evenly drawn ones",
+        ),
+        StrategySpec::Copycat { .. } => (
+            "Correia-Silva et al. 2018, Copycat CNN",
+            "a pool; labels do",
+            "asks random pool rows and moved copies of them, label only",
+        ),
+        StrategySpec::Dfal { .. } => (
+            "Pal et al. 2020, ActiveThief; Ducoffe and Precioso 2018",
+            "a pool; trains between rounds",
+            "asks pool rows next to its own network's boundary",
+        ),
+        StrategySpec::DfalKCenter { .. } => (
+            "Pal et al. 2020, ActiveThief",
+            "a pool; trains between rounds",
+            "of the rows next to the boundary asks those that cover the probability space",
+        ),
         StrategySpec::Entropy { .. } => (
             "Pal et al. 2020, ActiveThief",
             "a pool; trains between rounds",
@@ -39,9 +59,19 @@ pub fn strategy_cards() -> Vec<Card> {
             "a pool",
             "asks pool rows as an honest user would, each once",
         ),
+        StrategySpec::JbSelf { .. } => (
+            "Juuti et al. 2019, PRADA; Orekondy et al. 2020",
+            "public seed rows; labels do; trains between rounds",
+            "moves rows deeper into their class along its own network's gradient",
+        ),
+        StrategySpec::JbTopk { .. } => (
+            "Juuti et al. 2019, PRADA; Orekondy et al. 2020",
+            "public seed rows; labels do; trains between rounds",
+            "moves rows towards the classes that its own network thinks next likeliest",
+        ),
         StrategySpec::Jbda { .. } => (
             "Papernot et al. 2017, algorithm 1",
-            "public seed rows; trains between rounds",
+            "public seed rows; labels do; trains between rounds",
             "moves rows along the sign of its own network's Jacobian; the set doubles each round",
         ),
         StrategySpec::KCenter { .. } => (
@@ -49,10 +79,30 @@ pub fn strategy_cards() -> Vec<Card> {
             "a pool; trains between rounds",
             "asks pool rows that cover its own network's probability space",
         ),
+        StrategySpec::KnockoffAdaptive { .. } => (
+            "Orekondy et al. 2019, Knockoff Nets, section 4.2",
+            "a pool; better with probabilities; trains between rounds for most rewards",
+            "a bandit learns which groups of the pool are worth asking",
+        ),
+        StrategySpec::LineSearch { .. } => (
+            "Tramer et al. 2016, section 6",
+            "inputs anywhere; labels do",
+            "halves the way between points of different labels",
+        ),
         StrategySpec::Random {} => (
             "Orekondy et al. 2019, Knockoff Nets",
             "a pool",
             "asks pool rows in random order, each once",
+        ),
+        StrategySpec::TRnd { .. } => (
+            "Juuti et al. 2019, PRADA; Tang et al. 2024",
+            "public seed rows; labels do; trains between rounds",
+            "moves rows towards random classes",
+        ),
+        StrategySpec::Uniform {} => (
+            "Tramer et al. 2016, section 6",
+            "inputs anywhere; labels do",
+            "asks points drawn evenly from the feature range",
         ),
     };
     StrategySpec::examples().iter().map(|s| card(s.kind(), s, lines(s))).collect()
@@ -61,9 +111,24 @@ pub fn strategy_cards() -> Vec<Card> {
 /// All objectives.
 pub fn objective_cards() -> Vec<Card> {
     let lines = |o: &ObjectiveSpec| match o {
+        ObjectiveSpec::Dist { .. } => (
+            "Huang et al. 2022, DIST",
+            "probabilities or top-k; batches in one piece",
+            "correlations with the answers along rows and columns of a batch",
+        ),
+        ObjectiveSpec::Dkd { .. } => (
+            "Zhao et al. 2022, DKD",
+            "probabilities or top-k",
+            "the most likely class and the rank of the others, weighed apart",
+        ),
         ObjectiveSpec::HardLabel {} => {
             ("Tramer et al. 2016", "labels", "cross-entropy to the most likely class")
         }
+        ObjectiveSpec::LogitStandardised { .. } => (
+            "Sun et al. 2024, logit standardisation",
+            "probabilities or top-k",
+            "T^2 KL between logits of mean 0 and deviation 1 a row",
+        ),
         ObjectiveSpec::SoftLabels { .. } => (
             "Hinton, Vinyals and Dean 2015",
             "probabilities or top-k; labels become cross-entropy",

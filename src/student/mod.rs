@@ -5,6 +5,7 @@
 //! Its default implementation, [`Standard`], is strategy x objective x architecture x recovery.
 
 mod cards;
+mod cluster;
 pub mod equation;
 pub mod honest;
 mod linear;
@@ -28,7 +29,7 @@ pub use objective::{Completion, ObjectiveSpec};
 pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
 pub use spec::{DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec};
 pub use standard::Standard;
-pub use strategy::{Measure, Own, Strategy, StrategySpec};
+pub use strategy::{Baseline, Grouping, Measure, Own, Reward, Strategy, StrategySpec, Told};
 
 /// The threat model as a type: all that a student may know when it decides what to ask.
 pub struct View<'a> {

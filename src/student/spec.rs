@@ -96,6 +96,14 @@ impl StudentSpec {
         self.strategy.validate().map_err(at("strategy"))?;
         self.objective.validate().map_err(at("objective"))?;
         self.recovery.validate().map_err(at("recovery"))?;
+        if matches!(self.strategy, StrategySpec::Copycat { .. }) && !self.label_only() {
+            let found = format!("`{}`, with the strategy `copycat`", self.objective.kind());
+            return Err(Error::config(
+                "objective.kind",
+                found,
+                "`hard-label`: a copycat learns from labels only",
+            ));
+        }
         if !(1..=10_000).contains(&self.knows.accounts) {
             let found = self.knows.accounts.to_string();
             return Err(Error::config("knows.accounts", found, "1 to 10000"));
@@ -152,6 +160,7 @@ mod tests {
     fn wrong_values_are_refused_by_their_key() {
         for (text, key) in [
             ("strategy = { kind = \"entropy\", rounds = 0 }", "strategy.rounds"),
+            ("strategy = { kind = \"copycat\" }", "objective.kind"),
             ("objective = { kind = \"soft-labels\", temperature = 0.0 }", "objective.temperature"),
             ("recovery = { kind = \"average\", n = 1 }", "recovery.n"),
             ("recovery = { kind = \"counter\" }", "knows.defense"),

@@ -7,7 +7,7 @@
 use ndarray::{Array2, ArrayView2, Axis, Slice, concatenate};
 
 use super::recovery::Recovery;
-use super::{Ask, Learned, Own, Simulator, Strategy, Student, StudentSpec, View};
+use super::{Ask, Learned, Own, Simulator, Strategy, Student, StudentSpec, Told, View};
 use crate::error::{Error, Result, expect_shape};
 use crate::model::{Device, Fitted, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
 use crate::oracle::{Answers, Outcome, Reply, TopK};
@@ -201,13 +201,16 @@ impl Student for Standard {
         }
         expect_shape("outcomes", &[reply.outcomes.len()], &[asked.nrows()])?;
         let (rows, groups) = self.answered(reply)?;
+        let inputs = pending.rows.select(Axis(0), &rows);
+        let answers = match rows.is_empty() {
+            true => Answers::Labels(Vec::new()),
+            false => self.recovery.recover(&reply.answers, &groups)?,
+        };
+        if let Some(strategy) = &mut self.strategy {
+            strategy.told(&Told { places: &rows, inputs: &inputs, answers: &answers })?;
+        }
         if rows.is_empty() {
             return Ok(());
-        }
-        let answers = self.recovery.recover(&reply.answers, &groups)?;
-        let inputs = pending.rows.select(Axis(0), &rows);
-        if let Some(strategy) = &mut self.strategy {
-            strategy.told(&inputs, &answers.top1())?;
         }
         self.inputs.push(inputs);
         self.answers.push(answers);
