@@ -279,6 +279,7 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
 fn student_fits(student: &StudentSpec, arm: &ArmSpec, answers: AnswerKind) -> Result<()> {
     let recovery = resolved_recovery(student, &arm.stack);
     recovery.fits(answers).map_err(|e| e.under("recovery"))?;
+    student.strategy.fits(recovery.gives(answers)).map_err(|e| e.under("strategy"))?;
     student.objective.fits(recovery.gives(answers)).map_err(|e| e.under("objective"))
 }
 

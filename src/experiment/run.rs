@@ -22,7 +22,7 @@ use crate::metric::Score;
 use crate::model::{Lesson, Loss, Model, Targets, fit};
 use crate::oracle::{AccountId, Tick};
 use crate::seed::Seed;
-use crate::student::{Learned, Simulator, Standard, Student, StudentSpec, View};
+use crate::student::{self, Learned, Simulator, Student, StudentSpec, View};
 
 /// Computes `cell`.
 pub fn run(
@@ -168,7 +168,7 @@ fn student_cell(
         attempts: cell.budget.saturating_mul(spec.budget.attempts_per_query),
         until: spec.budget.days.map(Tick::days),
     };
-    let session = session::hold(door.as_mut(), &mut student, &mut view, &terms, &mut crowd);
+    let session = session::hold(door.as_mut(), student.as_mut(), &mut view, &terms, &mut crowd);
     let gateway = door.close()?;
     let session = session?;
     let learned = student.learn(&view, student_seed(cell.seed).child("fit"))?;
@@ -206,10 +206,10 @@ fn build_student(
     data: &Dataset,
     rim: &Rim,
     seed: u64,
-) -> Result<Standard> {
+) -> Result<Box<dyn Student>> {
     let resolved =
         StudentSpec { recovery: plan::resolved_recovery(config, stack), ..config.clone() };
-    Standard::new(
+    student::build(
         &resolved,
         &spec.training,
         rim.device,
@@ -257,6 +257,9 @@ fn fill(
         Score::of("student_flops", Some(learned.flops)),
         Score::of("transfer_rows", Some(learned.transfer_rows as f64)),
     ]);
+    if let Some(dropped) = learned.dropped_rows {
+        record.scores.push(Score::of("dropped_rows", Some(dropped as f64)));
+    }
     record.scores.extend(honest_scores(&session.crowd));
     record.accounts = account_totals(gateway);
     record.stages = stage_distortions(gateway);

@@ -161,7 +161,13 @@ pub fn fit_part(
     Ok(Fitted { last, selected, steps, flops })
 }
 
-fn check_lesson(model: &Model, lesson: &Lesson, loss: Loss, outputs: Range<usize>) -> Result<Goal> {
+/// Refuses a lesson that does not fit the model.
+pub(super) fn check_lesson(
+    model: &Model,
+    lesson: &Lesson,
+    loss: Loss,
+    outputs: Range<usize>,
+) -> Result<Goal> {
     let of = model.classes();
     if outputs.end > of || outputs.len() < 2 {
         let expected = format!("2 or more of {of}");

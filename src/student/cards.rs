@@ -54,6 +54,11 @@ pub fn strategy_cards() -> Vec<Card> {
             "a pool; trains between rounds",
             "asks the pool rows of which its own network is least certain",
         ),
+        StrategySpec::Equations { .. } => (
+            "Tramer et al. 2016, section 4.1",
+            "inputs anywhere; probabilities",
+            "solves the answers to evenly drawn points for the teacher's weights",
+        ),
         StrategySpec::Honest { .. } => (
             "Juuti et al. 2019, PRADA",
             "a pool",
@@ -149,6 +154,16 @@ pub fn recovery_cards() -> Vec<Card> {
             "the defense and its parameters",
             "whatever the arm's defense declares as its counter",
         ),
+        RecoverySpec::DDae { .. } => (
+            "Chen et al. 2023, D-DAE; Tang et al. 2024, ModelGuard",
+            "probabilities; the defense and its parameters",
+            "a network undoes the defense, learnt on answers of its own shadow models",
+        ),
+        RecoverySpec::DDaePlus { .. } => (
+            "Tang et al. 2024, ModelGuard (D-DAE+)",
+            "probabilities; the defense and its parameters",
+            "a network undoes the defense, learnt on rows around the answers received",
+        ),
         RecoverySpec::InverseTable { .. } => (
             "Tang et al. 2024, ModelGuard",
             "probabilities; the defense and its parameters",
@@ -165,6 +180,11 @@ pub fn recovery_cards() -> Vec<Card> {
             "undoes a known temperature exactly",
         ),
         RecoverySpec::None => ("", "", "takes answers as they come"),
+        RecoverySpec::PartialBayes { .. } => (
+            "Tang et al. 2024, ModelGuard",
+            "probabilities; the defense and its parameters",
+            "mean of the rows around its answers that the defense turns into this one",
+        ),
         RecoverySpec::Top1 => (
             "Orekondy et al. 2020, Prediction Poisoning, section 5",
             "labels",

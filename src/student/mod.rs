@@ -6,7 +6,10 @@
 
 mod cards;
 mod cluster;
+#[cfg(test)]
+mod conformance;
 pub mod equation;
+mod equations;
 pub mod honest;
 mod linear;
 mod objective;
@@ -19,7 +22,7 @@ mod strategy;
 use ndarray::Array2;
 
 use crate::error::Result;
-use crate::model::{InputShape, Model};
+use crate::model::{Device, InputShape, Model, Recipe};
 use crate::oracle::Reply;
 use crate::seed::Seed;
 
@@ -81,6 +84,28 @@ pub struct Learned {
     pub selected: Model,
     /// Rows of its transfer set.
     pub transfer_rows: usize,
+    /// Answers that said nothing, for students that solve equations.
+    pub dropped_rows: Option<usize>,
     /// Floating-point operations of all its training.
     pub flops: f64,
+}
+
+/// The student of a config. Its `recovery` is no counter any more, `seed` is shared by every arm and budget of a seed,
+/// and `simulator` is the known defense, for recoveries that use it.
+pub fn build(
+    spec: &StudentSpec,
+    recipe: &Recipe,
+    device: Device,
+    simulator: Option<Simulator>,
+    shape: InputShape,
+    classes: usize,
+    seed: Seed,
+) -> Result<Box<dyn Student>> {
+    let standard = Standard::new(spec, recipe, device, simulator, shape, classes, seed)?;
+    Ok(match spec.strategy {
+        StrategySpec::Equations { iterations, gtol } => {
+            Box::new(equations::Equations::new(standard, iterations, gtol))
+        }
+        _ => Box::new(standard),
+    })
 }

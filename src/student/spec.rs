@@ -104,6 +104,24 @@ impl StudentSpec {
                 "`hard-label`: a copycat learns from labels only",
             ));
         }
+        if matches!(self.strategy, StrategySpec::Equations { .. }) {
+            if !matches!(self.objective, ObjectiveSpec::SoftLabels { .. }) {
+                let found = format!("`{}`, with the strategy `equations`", self.objective.kind());
+                return Err(Error::config(
+                    "objective.kind",
+                    found,
+                    "`soft-labels`: equations take probabilities as they are",
+                ));
+            }
+            if self.knows.public_labels > 0 {
+                let found = self.knows.public_labels.to_string();
+                return Err(Error::config(
+                    "knows.public-labels",
+                    found,
+                    "0: a label is no equation for the strategy `equations`",
+                ));
+            }
+        }
         if !(1..=10_000).contains(&self.knows.accounts) {
             let found = self.knows.accounts.to_string();
             return Err(Error::config("knows.accounts", found, "1 to 10000"));
@@ -161,6 +179,14 @@ mod tests {
         for (text, key) in [
             ("strategy = { kind = \"entropy\", rounds = 0 }", "strategy.rounds"),
             ("strategy = { kind = \"copycat\" }", "objective.kind"),
+            (
+                "strategy = { kind = \"equations\" }\nobjective = { kind = \"dkd\" }",
+                "objective.kind",
+            ),
+            (
+                "strategy = { kind = \"equations\" }\nknows = { public-labels = 3 }",
+                "knows.public-labels",
+            ),
             ("objective = { kind = \"soft-labels\", temperature = 0.0 }", "objective.temperature"),
             ("recovery = { kind = \"average\", n = 1 }", "recovery.n"),
             ("recovery = { kind = \"counter\" }", "knows.defense"),

@@ -9,6 +9,7 @@ pub mod dist;
 mod divergence;
 pub mod dkd;
 pub mod hard_label;
+pub mod l1;
 pub mod logit_std;
 pub(super) mod part;
 mod random_sampling;
@@ -63,6 +64,8 @@ pub enum Loss {
     Dkd { weights: dkd::Weights, ce: f64, warm_up: f64, eps: f64 },
     /// Distillation of relations. Rows of a batch are tied together: a batch is not cut into shards.
     Dist { weights: dist::Weights, eps: f64 },
+    /// Sum of absolute differences between probabilities.
+    L1,
     /// T^2 KL between standardised logits, each row divided by its sample deviation as in the released code.
     LogitStandardised { temperature: f64, eps: f64 },
 }
@@ -92,6 +95,7 @@ pub(super) enum Goal {
     Tokens(tokens::Texts),
     Part(part::Part),
     Whole(whole::Whole),
+    Absolute(Array2<f64>),
 }
 
 impl Goal {
@@ -111,6 +115,11 @@ impl Goal {
                 Ok(Self::Bucket(top.clone()))
             }
             (Targets::Labels(_), _) => Err(mismatch("labels", "the loss `HardLabel`")),
+            (Targets::Probs(probs), Loss::L1) => {
+                expect_shape("target probabilities", probs.shape(), &[probs.nrows(), classes])?;
+                l1::check(probs.view())?;
+                Ok(Self::Absolute(probs.clone()))
+            }
             (Targets::Probs(probs), other) => {
                 expect_shape("target probabilities", probs.shape(), &[probs.nrows(), classes])?;
                 let expected = "a loss of whole rows, such as `SoftLabel`";
@@ -154,6 +163,9 @@ impl Goal {
             }
             Self::Part(part) => part.loss(index, z, weight, room),
             Self::Whole(whole) => whole.loss(index, z, c, weight, room.progress),
+            Self::Absolute(probs) => rowwise(z, c, scale, &mut room.probs, |i, z, q| {
+                l1::row(z, q, probs.row(index[i]).iter().copied())
+            }),
         }
     }
 

@@ -10,6 +10,7 @@ use super::knockoff::{Baseline, Grouping, Knockoff, Reward, Settings};
 use super::rounds::Rounds;
 use super::{Strategy, copycat, dfal, honest, k_center, random};
 use crate::error::{Error, Result};
+use crate::oracle::AnswerKind;
 use crate::seed::{Seed, permutation};
 use crate::student::honest::User;
 
@@ -89,6 +90,16 @@ pub enum StrategySpec {
         /// What counts as uncertain.
         #[serde(default)]
         measure: Measure,
+    },
+    /// Evenly drawn points whose probabilities are equations for the teacher's weights (Tramer et al. 2016, section
+    /// 4.1): a logistic model is solved for, a network minimised to the end. Wants the objective `soft-labels`.
+    Equations {
+        /// Most iterations of a network's fit, 1 to 100000.
+        #[serde(default = "hundred")]
+        iterations: usize,
+        /// Largest entry of the gradient at which a network's fit ends, above 0.
+        #[serde(default = "gtol")]
+        gtol: f64,
     },
     /// Pool rows as an honest user would ask them, each once: what a gate lets through.
     Honest {
@@ -229,6 +240,14 @@ const fn deep_fool() -> usize {
     20
 }
 
+const fn hundred() -> usize {
+    100
+}
+
+const fn gtol() -> f64 {
+    1e-6
+}
+
 const fn candidates() -> usize {
     2000
 }
@@ -286,6 +305,7 @@ impl StrategySpec {
             Self::Dfal { rounds, seed_share, iterations, candidates },
             Self::DfalKCenter { rounds, seed_share, iterations, candidates, filter: four() },
             Self::Entropy { rounds, seed_share, measure: Measure::default() },
+            Self::Equations { iterations: hundred(), gtol: gtol() },
             Self::Honest { user: User::default() },
             Self::JbSelf { step: tenth() },
             Self::JbTopk { k: tau(), eps: tenth(), alpha: alpha(), iterations: steps() },
@@ -339,6 +359,10 @@ impl StrategySpec {
             Self::Entropy { rounds, seed_share, .. } | Self::KCenter { rounds, seed_share } => {
                 active(rounds, seed_share)
             }
+            Self::Equations { iterations, gtol } => {
+                count("iterations", iterations, 1, 100_000)?;
+                length("gtol", gtol)
+            }
             Self::JbSelf { step } => length("step", step),
             Self::JbTopk { k, eps, alpha, iterations } => {
                 count("k", k, 1, 1000)?;
@@ -379,6 +403,7 @@ impl StrategySpec {
             Self::Dfal { .. } => "dfal",
             Self::DfalKCenter { .. } => "dfal-k-center",
             Self::Entropy { .. } => "entropy",
+            Self::Equations { .. } => "equations",
             Self::Honest { .. } => "honest",
             Self::JbSelf { .. } => "jb-self",
             Self::JbTopk { .. } => "jb-topk",
@@ -389,6 +414,20 @@ impl StrategySpec {
             Self::Random {} => "random",
             Self::TRnd { .. } => "t-rnd",
             Self::Uniform {} => "uniform",
+        }
+    }
+
+    /// Refuses a strategy that can make nothing of answers of this kind.
+    pub fn fits(&self, answers: AnswerKind) -> Result<()> {
+        match (self, answers) {
+            (Self::Equations { .. }, AnswerKind::TopK { .. } | AnswerKind::Labels) => {
+                Err(Error::config(
+                    "kind",
+                    format!("`equations`, where answers are of kind {}", answers.name()),
+                    "`adaptive-retraining` or another strategy: equations need whole probability rows",
+                ))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -404,6 +443,7 @@ impl StrategySpec {
             | Self::Random {} => false,
             Self::AdaptiveRetraining { .. }
             | Self::Copycat { .. }
+            | Self::Equations { .. }
             | Self::JbSelf { .. }
             | Self::JbTopk { .. }
             | Self::Jbda { .. }
@@ -433,6 +473,7 @@ impl StrategySpec {
                 by == Grouping::OwnLabels || reward.needs_model()
             }
             Self::Copycat { .. }
+            | Self::Equations { .. }
             | Self::Honest { .. }
             | Self::LineSearch { .. }
             | Self::Random {}
@@ -483,7 +524,7 @@ impl StrategySpec {
             Self::TRnd { k, eps, iterations } => {
                 Box::new(Grow::new(TRnd::new(k, eps, iterations), reservoir))
             }
-            Self::Uniform {} => Box::new(Uniform::new(own)),
+            Self::Equations { .. } | Self::Uniform {} => Box::new(Uniform::new(own)),
         }
     }
 }
