@@ -219,7 +219,7 @@ impl Shard {
 }
 
 /// The parameters in training.
-struct Trainer {
+pub(super) struct Trainer {
     params: Vec<f32>,
     shards: Vec<Shard>,
     updater: Updater,
@@ -234,7 +234,7 @@ struct Trainer {
 }
 
 impl Trainer {
-    fn new(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Self> {
+    pub(super) fn new(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Self> {
         let shards = (0..recipe.shards).map(|_| Shard::new(start)).collect::<Result<_>>()?;
         let spans = recipe.decay.spans(start.network.slots());
         let updater = Updater::new(&recipe.optimizer, spans);
@@ -245,8 +245,13 @@ impl Trainer {
         Ok(Self { params, shards, updater, clip, seed, threads, steps, planned, last_loss })
     }
 
+    /// As they are.
+    pub(super) fn params(&self) -> &[f32] {
+        &self.params
+    }
+
     /// One step on these rows.
-    fn step(&mut self, start: &Start<'_>, rows: &[usize], factor: f64) -> Result<()> {
+    pub(super) fn step(&mut self, start: &Start<'_>, rows: &[usize], factor: f64) -> Result<()> {
         self.gradients(start, rows)?;
         let loss = self.shards.iter().map(|shard| shard.loss).sum();
         self.steps += 1;
@@ -309,7 +314,7 @@ impl Trainer {
         Err(self.diverged())
     }
 
-    fn check_weights(&self) -> Result<()> {
+    pub(super) fn check_weights(&self) -> Result<()> {
         match self.params.iter().all(|w| w.is_finite()) {
             true => Ok(()),
             false => Err(self.diverged()),

@@ -134,6 +134,11 @@ pub fn objective_cards() -> Vec<Card> {
             "probabilities or top-k",
             "T^2 KL between logits of mean 0 and deviation 1 a row",
         ),
+        ObjectiveSpec::SemiSupervised { .. } => (
+            "Grandvalet and Bengio 2004; Tang et al. 2024, ModelGuard (S4L)",
+            "any answers, and a pool",
+            "soft labels, and low entropy on pool rows that were never asked about",
+        ),
         ObjectiveSpec::SoftLabels { .. } => (
             "Hinton, Vinyals and Dean 2015",
             "probabilities or top-k; labels become cross-entropy",

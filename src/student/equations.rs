@@ -196,7 +196,7 @@ mod tests {
         // About half of all rows have an entry below this.
         let (p, _) = elsewhere(&arch, &teacher(&arch));
         let mut least: Vec<f64> =
-            p.rows().into_iter().map(|row| row.fold(1.0, |a, &b| a.min(b))).collect();
+            p.rows().into_iter().map(|row| row.fold(1.0_f64, |a, &b| a.min(b))).collect();
         least.sort_by(f64::total_cmp);
         let rounded = learned(&arch, 60, |p| if p < least[250] { 0.0 } else { p });
         let dropped = rounded.dropped_rows.unwrap();

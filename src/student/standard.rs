@@ -158,7 +158,26 @@ impl Standard {
             let (targets, loss) = self.spec.objective.targets(&told)?;
             (with_labels(targets, shown, self.classes)?, loss)
         };
-        Ok(Some((Lesson { inputs, targets }, loss)))
+        let lesson = Lesson { inputs, targets };
+        Ok(Some((self.with_unlabelled(lesson, view)?, loss)))
+    }
+
+    /// The lesson, and the pool rows that the objective learns from without an answer: of a larger budget the same and
+    /// more.
+    fn with_unlabelled(&self, lesson: Lesson, view: &View<'_>) -> Result<Lesson> {
+        let Some((ratio, weight)) = self.spec.objective.unlabelled() else { return Ok(lesson) };
+        let mut rng = self.seed.child("unlabelled").rng();
+        let mut rows = permutation(&mut rng, view.pool.nrows());
+        rows.truncate((ratio * lesson.inputs.nrows() as f64).round() as usize);
+        let more = view.pool.select(Axis(0), &rows);
+        Ok(Lesson {
+            inputs: stacked(&[lesson.inputs.view(), more.view()])?,
+            targets: Targets::Partly {
+                known: Box::new(lesson.targets),
+                unknown: rows.len(),
+                weight,
+            },
+        })
     }
 
     fn train(&mut self, view: &View<'_>, recipe: &Recipe, seed: Seed) -> Result<Option<Fitted>> {
@@ -218,6 +237,10 @@ fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Result<Tar
                 ids: stacked(&[t.ids.view(), known.ids.view()])?,
                 probs: stacked(&[t.probs.view(), known.probs.view()])?,
             })
+        }
+        Targets::Partly { known, unknown, weight } => {
+            let known = Box::new(with_labels(*known, labels, classes)?);
+            Targets::Partly { known, unknown, weight }
         }
     })
 }

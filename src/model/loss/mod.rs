@@ -12,6 +12,7 @@ pub mod hard_label;
 pub mod l1;
 pub mod logit_std;
 pub(super) mod part;
+mod partly;
 mod random_sampling;
 mod retemper;
 pub mod soft_label;
@@ -45,6 +46,8 @@ pub enum Targets {
     Probs(Array2<f64>),
     /// The k known probabilities of each row and one bucket for the rest: k + 1 outcomes.
     Bucket(TopK),
+    /// Targets of the first rows, and rows after them that have none: `weight` times their entropy joins the loss.
+    Partly { known: Box<Targets>, unknown: usize, weight: f64 },
 }
 
 /// The objective that turns logits and targets into a loss.
@@ -77,6 +80,7 @@ impl Targets {
             Self::Labels(labels) => labels.len(),
             Self::Probs(probs) => probs.nrows(),
             Self::Bucket(top) => top.ids.nrows(),
+            Self::Partly { known, unknown, .. } => known.len() + unknown,
         }
     }
 
@@ -96,12 +100,25 @@ pub(super) enum Goal {
     Part(part::Part),
     Whole(whole::Whole),
     Absolute(Array2<f64>),
+    Partly(partly::Partly),
+    /// Slopes of the outputs, given.
+    Along(Array2<f64>),
 }
 
 impl Goal {
     /// Refuses targets of another kind, or outside their ranges, for `classes` classes.
     pub(super) fn new(targets: &Targets, loss: Loss, classes: usize) -> Result<Self> {
         match (targets, loss) {
+            (Targets::Partly { known, unknown, weight }, _) => {
+                if known.is_empty() || !(*weight >= 0.0 && weight.is_finite()) {
+                    let found = format!("{} rows with a target, weight {weight}", known.len());
+                    let expected = "a row with a target at least, and a weight of 0 or more";
+                    return Err(Error::input("targets of a lesson", found, expected));
+                }
+                let goal = Box::new(Self::new(known, loss, classes)?);
+                let (rows, weight) = ((known.len(), *unknown), *weight);
+                Ok(Self::Partly(partly::Partly { goal, rows, weight }))
+            }
             (Targets::Labels(labels), Loss::HardLabel) => {
                 hard_label::check(labels, classes)?;
                 Ok(Self::Hard(labels.clone()))
@@ -166,6 +183,17 @@ impl Goal {
             Self::Absolute(probs) => rowwise(z, c, scale, &mut room.probs, |i, z, q| {
                 l1::row(z, q, probs.row(index[i]).iter().copied())
             }),
+            Self::Partly(partly) => partly.loss(index, z, c, weight, room),
+            Self::Along(slopes) => {
+                let mut sum = 0.0;
+                for (z, &row) in z.chunks_exact_mut(c).zip(index) {
+                    for (z, slope) in z.iter_mut().zip(slopes.row(row)) {
+                        sum += *z * slope;
+                        *z = slope * scale;
+                    }
+                }
+                sum * scale
+            }
         }
     }
 
@@ -174,6 +202,7 @@ impl Goal {
         match self {
             Self::Whole(whole) => whole.ties_rows(),
             Self::Part(part) => part.goal.ties_rows(),
+            Self::Partly(partly) => partly.goal.ties_rows(),
             _ => false,
         }
     }

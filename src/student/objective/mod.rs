@@ -80,6 +80,26 @@ pub enum ObjectiveSpec {
         #[serde(default = "spread")]
         completion: Completion,
     },
+    /// Soft labels, and for pool rows, asked or not, the entropy of the student's own prediction (Grandvalet and Bengio
+    /// 2004; the part that S4L, Zhai et al. 2019, plays in ModelGuard, there with rotations). Pool rows are known
+    /// without asking, so this costs no query.
+    SemiSupervised {
+        /// Temperature of both sides of the soft labels, above 0 and at most 100.
+        #[serde(default = "one")]
+        temperature: f64,
+        /// Weight of the mean entropy, 0 to 100.
+        #[serde(default = "one")]
+        weight: f64,
+        /// Pool rows for each answered row, above 0 and at most 1000; no more than there are.
+        #[serde(default = "four")]
+        ratio: f64,
+        /// Probabilities below this are raised to it before the logarithm, above 0 and at most 0.1.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// What becomes of classes that a top-k answer leaves out.
+        #[serde(default)]
+        completion: Completion,
+    },
     /// T^2 KL at temperature T (Hinton et al. 2015). Where only labels come, they are the soft labels.
     SoftLabels {
         /// Temperature of both sides, above 0 and at most 100.
@@ -147,6 +167,13 @@ impl ObjectiveSpec {
             },
             Self::HardLabel {},
             Self::LogitStandardised { temperature: two(), eps, completion },
+            Self::SemiSupervised {
+                temperature: one(),
+                weight: one(),
+                ratio: four(),
+                eps,
+                completion: Completion::default(),
+            },
             Self::default(),
         ]
     }
@@ -158,6 +185,7 @@ impl ObjectiveSpec {
             Self::Dkd { .. } => "dkd",
             Self::HardLabel {} => "hard-label",
             Self::LogitStandardised { .. } => "logit-standardised",
+            Self::SemiSupervised { .. } => "semi-supervised",
             Self::SoftLabels { .. } => "soft-labels",
         }
     }
@@ -181,6 +209,12 @@ impl ObjectiveSpec {
                 weight("beta", beta)?;
                 weight("ce", ce)?;
                 within("warm-up", warm_up, (0.0, 1.0), "0 to 1")?;
+                (("temperature", temperature), eps)
+            }
+            Self::SemiSupervised { temperature, weight: entropy, ratio, eps, .. } => {
+                weight("weight", entropy)?;
+                let expected = "above 0 and at most 1000";
+                within("ratio", ratio, (f64::MIN_POSITIVE, 1000.0), expected)?;
                 (("temperature", temperature), eps)
             }
             Self::LogitStandardised { temperature, eps, .. }
@@ -213,7 +247,8 @@ impl ObjectiveSpec {
                 "`spread` or `renormalise`: this objective compares whole rows",
             )),
             (
-                Self::SoftLabels { temperature, completion: Completion::Bucket, .. },
+                Self::SoftLabels { temperature, completion: Completion::Bucket, .. }
+                | Self::SemiSupervised { temperature, completion: Completion::Bucket, .. },
                 AnswerKind::TopK { .. },
             ) if *temperature != 1.0 => Err(Error::config(
                 "temperature",
@@ -227,6 +262,14 @@ impl ObjectiveSpec {
     /// True if it compares the rows of a batch with each other, so that no batch may be cut.
     pub const fn ties_rows(&self) -> bool {
         matches!(self, Self::Dist { .. })
+    }
+
+    /// Pool rows that it learns from without an answer, for each answered row, and the weight of their entropy.
+    pub const fn unlabelled(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::SemiSupervised { ratio, weight, .. } => Some((*ratio, *weight)),
+            _ => None,
+        }
     }
 
     /// Targets and loss for answers of one kind. Row i of the answers is target i.
@@ -248,7 +291,8 @@ impl ObjectiveSpec {
             Self::LogitStandardised { temperature, eps, completion } => {
                 (Loss::LogitStandardised { temperature, eps }, completion)
             }
-            Self::SoftLabels { temperature, eps, completion } => {
+            Self::SoftLabels { temperature, eps, completion }
+            | Self::SemiSupervised { temperature, eps, completion, .. } => {
                 (Loss::SoftLabel { temperature, eps }, completion)
             }
         };
@@ -327,7 +371,7 @@ mod tests {
     #[test]
     fn what_compares_classes_is_refused_where_only_labels_come() {
         for objective in ObjectiveSpec::examples() {
-            let compares = !matches!(objective.kind(), "hard-label" | "soft-labels");
+            let compares = ["dist", "dkd", "logit-standardised"].contains(&objective.kind());
             assert_eq!(objective.fits(AnswerKind::Labels).is_err(), compares, "{objective:?}");
             assert!(objective.fits(AnswerKind::Probs).is_ok() && objective.validate().is_ok());
         }
@@ -375,6 +419,8 @@ mod tests {
             (r#"{"kind":"dist","gamma":1e9}"#, "gamma"),
             (r#"{"kind":"dist","tau":0}"#, "tau"),
             (r#"{"kind":"logit-standardised","eps":0}"#, "eps"),
+            (r#"{"kind":"semi-supervised","weight":-1}"#, "weight"),
+            (r#"{"kind":"semi-supervised","ratio":0}"#, "ratio"),
         ];
         for (text, key) in cases {
             let spec: ObjectiveSpec = serde_json::from_str(text).unwrap();
