@@ -39,6 +39,11 @@ pub fn strategy_cards() -> Vec<Card> {
             "a pool; labels do",
             "asks random pool rows and moved copies of them, label only",
         ),
+        StrategySpec::DataFree { .. } => (
+            "Truong et al. 2021, DFME; Kariyappa et al. 2021, MAZE",
+            "inputs anywhere; probabilities; no data, many queries",
+            "a generator learns to ask what student and teacher differ on",
+        ),
         StrategySpec::Dfal { .. } => (
             "Pal et al. 2020, ActiveThief; Ducoffe and Precioso 2018",
             "a pool; trains between rounds",

@@ -8,6 +8,7 @@ mod cards;
 mod cluster;
 #[cfg(test)]
 mod conformance;
+mod data_free;
 pub mod equation;
 mod equations;
 pub mod honest;
@@ -101,6 +102,33 @@ pub fn build(
     classes: usize,
     seed: Seed,
 ) -> Result<Box<dyn Student>> {
+    if let StrategySpec::DataFree {
+        batch,
+        latent,
+        hidden,
+        generator_rate,
+        student_steps,
+        directions,
+        eps,
+        replay,
+        replay_steps,
+    } = spec.strategy
+    {
+        let settings = data_free::Settings {
+            batch,
+            latent,
+            hidden,
+            generator_rate,
+            student_steps,
+            directions,
+            eps,
+            replay,
+            replay_steps,
+        };
+        let student =
+            data_free::DataFree::new(spec, settings, recipe, device, shape, classes, seed)?;
+        return Ok(Box::new(student));
+    }
     let standard = Standard::new(spec, recipe, device, simulator, shape, classes, seed)?;
     Ok(match spec.strategy {
         StrategySpec::Equations { iterations, gtol } => {

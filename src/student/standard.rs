@@ -258,7 +258,7 @@ impl Student for Standard {
         }
         let mut strategy = match self.strategy.take() {
             Some(strategy) => strategy,
-            None => self.spec.strategy.build(view.pool.nrows(), self.seed.child("strategy")),
+            None => self.spec.strategy.build(view.pool.nrows(), self.seed.child("strategy"))?,
         };
         let own = if strategy.wants_model() { self.round_model(view)? } else { None };
         let own = own.as_ref().map(|model| model as &dyn Own);

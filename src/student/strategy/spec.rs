@@ -46,6 +46,37 @@ pub enum StrategySpec {
         #[serde(default = "noise")]
         noise: f64,
     },
+    /// Questions of a generator that learns to find what student and teacher differ on, without any data: a student of
+    /// its own (DFME, Truong et al. 2021; MAZE, Kariyappa et al. 2021). The student learns by its objective.
+    DataFree {
+        /// Rows of a step, 1 to 4096.
+        #[serde(default = "sixty_four")]
+        batch: usize,
+        /// Random numbers that the generator starts from, 1 to 4096.
+        #[serde(default = "sixty_four")]
+        latent: usize,
+        /// Units of the generator's hidden layer, 1 to 8192.
+        #[serde(default = "hidden")]
+        hidden: usize,
+        /// The generator's learning rate, above 0 and at most 1.
+        #[serde(default = "thousandth")]
+        generator_rate: f64,
+        /// Steps of the student for each step of the generator, 1 to 1000.
+        #[serde(default = "five")]
+        student_steps: usize,
+        /// Directions of a forward difference, each of which costs a query a row, 1 to 100.
+        #[serde(default = "one")]
+        directions: usize,
+        /// Length of a forward difference, before the generator's activation, above 0 and at most 1.
+        #[serde(default = "thousandth")]
+        eps: f64,
+        /// Answered rows kept for replay, 0 to 10000000.
+        #[serde(default = "replay")]
+        replay: usize,
+        /// Steps on replayed rows after each answered batch, 0 to 1000.
+        #[serde(default = "two")]
+        replay_steps: usize,
+    },
     /// Pool rows next to the boundary of the student's own model, by DeepFool (ActiveThief, Pal et al. 2020).
     Dfal {
         /// Rounds of training and asking after the random start, 1 to 100.
@@ -216,6 +247,26 @@ const fn one() -> usize {
     1
 }
 
+const fn two() -> usize {
+    2
+}
+
+const fn sixty_four() -> usize {
+    64
+}
+
+const fn hidden() -> usize {
+    128
+}
+
+const fn replay() -> usize {
+    8192
+}
+
+const fn thousandth() -> f64 {
+    1e-3
+}
+
 const fn tau() -> usize {
     3
 }
@@ -286,6 +337,14 @@ fn length(key: &str, value: f64) -> Result<()> {
     Err(Error::config(key, value.to_string(), "above 0 and at most 1e6"))
 }
 
+/// Refuses a number that is not above 0 and at most 1.
+fn small(key: &str, value: f64) -> Result<()> {
+    if value > 0.0 && value <= 1.0 {
+        return Ok(());
+    }
+    Err(Error::config(key, value.to_string(), "above 0 and at most 1"))
+}
+
 /// Refuses a share outside its range.
 fn share(key: &str, value: f64, least: f64) -> Result<()> {
     if value >= least && value <= 1.0 {
@@ -302,6 +361,17 @@ impl StrategySpec {
         vec![
             Self::AdaptiveRetraining { rounds: five(), eps: tenth() },
             Self::Copycat { copies: one(), shift: one(), noise: noise() },
+            Self::DataFree {
+                batch: sixty_four(),
+                latent: sixty_four(),
+                hidden: hidden(),
+                generator_rate: thousandth(),
+                student_steps: five(),
+                directions: one(),
+                eps: thousandth(),
+                replay: replay(),
+                replay_steps: two(),
+            },
             Self::Dfal { rounds, seed_share, iterations, candidates },
             Self::DfalKCenter { rounds, seed_share, iterations, candidates, filter: four() },
             Self::Entropy { rounds, seed_share, measure: Measure::default() },
@@ -346,6 +416,27 @@ impl StrategySpec {
                 count("copies", copies, 1, 100)?;
                 count("shift", shift, 0, 16)?;
                 share("noise", noise, 0.0)
+            }
+            Self::DataFree {
+                batch,
+                latent,
+                hidden,
+                generator_rate,
+                student_steps,
+                directions,
+                eps,
+                replay,
+                replay_steps,
+            } => {
+                count("batch", batch, 1, 4096)?;
+                count("latent", latent, 1, 4096)?;
+                count("hidden", hidden, 1, 8192)?;
+                small("generator-rate", generator_rate)?;
+                count("student-steps", student_steps, 1, 1000)?;
+                count("directions", directions, 1, 100)?;
+                small("eps", eps)?;
+                count("replay", replay, 0, 10_000_000)?;
+                count("replay-steps", replay_steps, 0, 1000)
             }
             Self::Dfal { rounds, seed_share, iterations, candidates } => {
                 active(rounds, seed_share)?;
@@ -400,6 +491,7 @@ impl StrategySpec {
         match self {
             Self::AdaptiveRetraining { .. } => "adaptive-retraining",
             Self::Copycat { .. } => "copycat",
+            Self::DataFree { .. } => "data-free",
             Self::Dfal { .. } => "dfal",
             Self::DfalKCenter { .. } => "dfal-k-center",
             Self::Entropy { .. } => "entropy",
@@ -419,16 +511,20 @@ impl StrategySpec {
 
     /// Refuses a strategy that can make nothing of answers of this kind.
     pub fn fits(&self, answers: AnswerKind) -> Result<()> {
-        match (self, answers) {
-            (Self::Equations { .. }, AnswerKind::TopK { .. } | AnswerKind::Labels) => {
-                Err(Error::config(
-                    "kind",
-                    format!("`equations`, where answers are of kind {}", answers.name()),
-                    "`adaptive-retraining` or another strategy: equations need whole probability rows",
-                ))
-            }
-            _ => Ok(()),
+        let whole = matches!(answers, AnswerKind::Probs | AnswerKind::Logits);
+        if whole || !matches!(self, Self::Equations { .. } | Self::DataFree { .. }) {
+            return Ok(());
         }
+        Err(Error::config(
+            "kind",
+            format!("`{}`, where answers are of kind {}", self.kind(), answers.name()),
+            "`adaptive-retraining` or another strategy: this one needs whole probability rows",
+        ))
+    }
+
+    /// True if it is a student of its own, not a way to choose rows for one.
+    pub const fn is_student(&self) -> bool {
+        matches!(self, Self::DataFree { .. })
     }
 
     /// True if it asks inputs of its own making.
@@ -443,6 +539,7 @@ impl StrategySpec {
             | Self::Random {} => false,
             Self::AdaptiveRetraining { .. }
             | Self::Copycat { .. }
+            | Self::DataFree { .. }
             | Self::Equations { .. }
             | Self::JbSelf { .. }
             | Self::JbTopk { .. }
@@ -473,6 +570,7 @@ impl StrategySpec {
                 by == Grouping::OwnLabels || reward.needs_model()
             }
             Self::Copycat { .. }
+            | Self::DataFree { .. }
             | Self::Equations { .. }
             | Self::Honest { .. }
             | Self::LineSearch { .. }
@@ -482,12 +580,17 @@ impl StrategySpec {
         }
     }
 
-    /// Builds it over a pool of `pool` rows. `seed` is shared by every arm and budget of a seed.
-    pub fn build(&self, pool: usize, seed: Seed) -> Box<dyn Strategy> {
+    /// Builds it over a pool of `pool` rows. `seed` is shared by every arm and budget of a seed. A student of its own
+    /// is none.
+    pub fn build(&self, pool: usize, seed: Seed) -> Result<Box<dyn Strategy>> {
         let order = permutation(&mut seed.child("pool-order").rng(), pool);
         let reservoir = seed.child("reservoir");
         let own = seed.child(self.kind());
-        match *self {
+        Ok(match *self {
+            Self::DataFree { .. } => {
+                let what = "is a student of its own, no strategy";
+                return Err(Error::Internal(format!("`{}` {what}", self.kind())));
+            }
             Self::AdaptiveRetraining { rounds, eps } => Box::new(Adaptive::new(rounds, eps, own)),
             Self::Copycat { copies, shift, noise } => {
                 Box::new(copycat::Copycat::new(order, copies, shift, noise, own))
@@ -525,6 +628,6 @@ impl StrategySpec {
                 Box::new(Grow::new(TRnd::new(k, eps, iterations), reservoir))
             }
             Self::Equations { .. } | Self::Uniform {} => Box::new(Uniform::new(own)),
-        }
+        })
     }
 }
