@@ -23,11 +23,14 @@ pub(super) struct Differences {
     range: (f32, f32),
 }
 
+/// How steep the activation is: a fresh generator's numbers are of size 1 or less, and make the whole range.
+const STEEP: f64 = 4.0;
+
 /// Rows `[n, d]` of the valid range from the generator's numbers: low + (high - low) sigmoid.
 pub(super) fn activated(made: &Array2<f32>, range: (f32, f32)) -> Array2<f32> {
     let (low, high) = (f64::from(range.0), f64::from(range.1));
     made.mapv(|g| {
-        let share = 1.0 / (1.0 + libm::exp(-f64::from(g)));
+        let share = 1.0 / (1.0 + libm::exp(-STEEP * f64::from(g)));
         ((low + (high - low) * share) as f32).clamp(range.0, range.1)
     })
 }

@@ -82,7 +82,7 @@ impl DataFree {
         let fresh = Model::init(&spec.model, shape, classes, device, seed.child("init"))?;
         let arch = Arch::Mlp { hidden: vec![settings.hidden] };
         let (from, to) = (InputShape::Flat(settings.latent), shape.len());
-        let made = Model::init(&arch, from, to, device, seed.child("generator"))?;
+        let made = Model::init_normal(&arch, from, to, device, seed.child("generator"))?;
         let slow = Recipe {
             optimizer: Optimizer::adamw(settings.generator_rate, 0.0),
             ..Recipe::default()

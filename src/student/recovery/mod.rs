@@ -116,7 +116,7 @@ const fn pairs() -> usize {
 }
 
 const fn steps() -> usize {
-    1000
+    2000
 }
 
 const fn shadows() -> usize {

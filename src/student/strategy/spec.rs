@@ -126,7 +126,7 @@ pub enum StrategySpec {
     /// 4.1): a logistic model is solved for, a network minimised to the end. Wants the objective `soft-labels`.
     Equations {
         /// Most iterations of a network's fit, 1 to 100000.
-        #[serde(default = "hundred")]
+        #[serde(default = "five_hundred")]
         iterations: usize,
         /// Largest entry of the gradient at which a network's fit ends, above 0.
         #[serde(default = "gtol")]
@@ -291,8 +291,8 @@ const fn deep_fool() -> usize {
     20
 }
 
-const fn hundred() -> usize {
-    100
+const fn five_hundred() -> usize {
+    500
 }
 
 const fn gtol() -> f64 {
@@ -375,7 +375,7 @@ impl StrategySpec {
             Self::Dfal { rounds, seed_share, iterations, candidates },
             Self::DfalKCenter { rounds, seed_share, iterations, candidates, filter: four() },
             Self::Entropy { rounds, seed_share, measure: Measure::default() },
-            Self::Equations { iterations: hundred(), gtol: gtol() },
+            Self::Equations { iterations: five_hundred(), gtol: gtol() },
             Self::Honest { user: User::default() },
             Self::JbSelf { step: tenth() },
             Self::JbTopk { k: tau(), eps: tenth(), alpha: alpha(), iterations: steps() },
