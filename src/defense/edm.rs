@@ -111,6 +111,10 @@ fn widened(arch: &Arch, i: usize) -> Arch {
         Arch::Lenet { filters, hidden } => {
             Arch::Lenet { filters: *filters, hidden: width(*hidden) }
         }
+        Arch::Cnn { conv, hidden } => {
+            let hidden = hidden.iter().map(|&h| width(h)).collect();
+            Arch::Cnn { conv: conv.clone(), hidden }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::spec::{ArmSpec, Spec, TeacherKind};
 use crate::defense::{Counter, DefenseSpec, Outline};
 use crate::error::{Error, Result};
 use crate::model::{Arch, InputShape};
-use crate::oracle::Card;
+use crate::oracle::{AnswerKind, Card};
 use crate::student::{PoolKnown, RecoverySpec, StudentSpec};
 
 /// Identity of this build's sources.
@@ -264,23 +264,36 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
         model: matches!(spec.teacher.kind, TeacherKind::Trained | TeacherKind::Safetensors),
         rows: spec.split.teacher,
     };
-    for (i, arm) in spec.defense.iter().enumerate() {
+    for arm in spec.arms() {
+        let i = spec.defense.iter().position(|a| a.name == arm.name).unwrap_or_default();
         let below = DefenseSpec::check_stack(&arm.stack, card, &outline)
             .map_err(|e| e.under(&format!("defense[{i}]")))?;
         for (s, student) in spec.student.iter().enumerate() {
-            student
-                .objective
-                .fits(below.answers)
-                .map_err(|e| e.under(&format!("student[{s}].objective")))?;
-            resolved_recovery(student, &arm.stack)
-                .fits(below.answers)
-                .map_err(|e| e.under(&format!("student[{s}].recovery")))?;
+            student_fits(student, &arm, below.answers)
+                .map_err(|e| e.under(&format!("student[{s}]")))?;
         }
+    }
+    if let Some(student) = spec.student.iter().find(|s| s.objective.ties_rows())
+        && spec.training.shards > 1
+    {
+        return Err(Error::config(
+            "training.shards",
+            spec.training.shards.to_string(),
+            format!("1: the objective of student `{}` compares the rows of a batch", student.name),
+        ));
     }
     for (s, student) in spec.student.iter().enumerate() {
         student.model.check(shape, classes).map_err(|e| e.under(&format!("student[{s}]")))?;
     }
     spec.teacher.model.check(shape, classes).map_err(|e| e.under("teacher"))
+}
+
+/// Refuses a student that can make nothing of an arm's answers. Keys are relative to the student.
+fn student_fits(student: &StudentSpec, arm: &ArmSpec, answers: AnswerKind) -> Result<()> {
+    let recovery = resolved_recovery(student, &arm.stack);
+    recovery.fits(answers).map_err(|e| e.under("recovery"))?;
+    student.strategy.fits(recovery.gives(answers)).map_err(|e| e.under("strategy"))?;
+    student.objective.fits(recovery.gives(answers)).map_err(|e| e.under("objective"))
 }
 
 /// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a

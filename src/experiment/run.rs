@@ -22,7 +22,7 @@ use crate::metric::{Score, canary_test};
 use crate::model::{Lesson, Loss, Model, Targets, fit};
 use crate::oracle::{AccountId, Tick, top1};
 use crate::seed::Seed;
-use crate::student::{Learned, Simulator, Standard, Student, StudentSpec, View};
+use crate::student::{self, Learned, Simulator, Student, StudentSpec, View};
 
 /// Computes `cell`.
 pub fn run(
@@ -169,7 +169,7 @@ fn student_cell(
         attempts: cell.budget.saturating_mul(spec.budget.attempts_per_query),
         until: spec.budget.days.map(Tick::days),
     };
-    let session = session::hold(door.as_mut(), &mut student, &mut view, &terms, &mut crowd);
+    let session = session::hold(door.as_mut(), student.as_mut(), &mut view, &terms, &mut crowd);
     let gateway = door.close()?;
     let session = session?;
     let learned = student.learn(&view, student_seed(cell.seed).child("fit"))?;
@@ -207,7 +207,7 @@ fn build_student(
     data: &Dataset,
     ground: &Ground,
     rim: &Rim,
-) -> Result<Standard> {
+) -> Result<Box<dyn Student>> {
     let seed = student_seed(ground.seed);
     let known = Known {
         pool: &ground.pool,
@@ -219,7 +219,7 @@ fn build_student(
     };
     let resolved =
         StudentSpec { recovery: plan::resolved_recovery(config, stack), ..config.clone() };
-    Standard::new(
+    student::build(
         &resolved,
         &spec.training,
         rim.device,
@@ -268,6 +268,9 @@ fn fill(
         Score::of("student_flops", Some(learned.flops)),
         Score::of("transfer_rows", Some(learned.transfer_rows as f64)),
     ]);
+    if let Some(dropped) = learned.dropped_rows {
+        record.scores.push(Score::of("dropped_rows", Some(dropped as f64)));
+    }
     record.scores.extend(honest_scores(&session.crowd));
     record.scores.extend(detection_scores(gateway));
     record.scores.extend(watermark_scores(gateway, learned, ground)?);

@@ -176,6 +176,13 @@ pub fn fit_part(
 ) -> Result<Fitted> {
     recipe.check()?;
     let goal = check_lesson(&model, lesson, loss, outputs)?;
+    if goal.ties_rows() && recipe.shards > 1 {
+        return Err(Error::config(
+            "training.shards",
+            recipe.shards.to_string(),
+            "1: this objective compares the rows of a batch, which must not be cut",
+        ));
+    }
     let inputs = lesson.inputs.as_standard_layout();
     let [input, later] = recipe.dropout;
     let dropping = (recipe.dropout != [0.0; 2]).then(|| model.network().dropping(input, later));
@@ -211,7 +218,13 @@ fn moves(model: &Model, lesson: &Lesson, pixels: usize) -> Result<Option<Moves>>
     Ok(Some(Moves { planes: c, h, w, pixels, empty }))
 }
 
-fn check_lesson(model: &Model, lesson: &Lesson, loss: Loss, outputs: Range<usize>) -> Result<Goal> {
+/// Refuses a lesson that does not fit the model.
+pub(super) fn check_lesson(
+    model: &Model,
+    lesson: &Lesson,
+    loss: Loss,
+    outputs: Range<usize>,
+) -> Result<Goal> {
     let of = model.classes();
     if outputs.end > of || outputs.len() < 2 {
         let expected = format!("2 or more of {of}");

@@ -180,19 +180,20 @@ impl Shard {
         n
     }
 
-    /// Loss and gradients of these rows, divided by `weight`.
+    /// Loss and gradients of these rows, divided by `weight`, when `progress` of the training is done.
     fn learn(
         &mut self,
         start: &Start<'_>,
         params: &[f32],
         rows: &[usize],
-        weight: f64,
+        (weight, progress): (f64, f64),
         seed: Seed,
     ) -> Result<()> {
         let n = self.gather(start, rows);
         if let Some(moves) = &start.moves {
             moves.apply(&mut self.x, seed);
         }
+        self.room.progress = progress;
         let Self { executor, x, texts, z, room, grads, loss } = self;
         let goal = |logits: &[f32], grad: &mut [f32]| {
             z.clear();
@@ -211,6 +212,7 @@ impl Shard {
     /// The loss of these rows, learning nothing.
     fn loss_of(&mut self, start: &Start<'_>, params: &[f32], rows: &[usize]) -> Result<f64> {
         let n = self.gather(start, rows);
+        self.room.progress = 1.0;
         let Self { executor, x, texts, z, room, .. } = self;
         let layers = start.network.layers().len();
         z.clear();
@@ -223,7 +225,7 @@ impl Shard {
 }
 
 /// The parameters in training.
-struct Trainer {
+pub(super) struct Trainer {
     params: Vec<f32>,
     shards: Vec<Shard>,
     updater: Updater,
@@ -234,23 +236,42 @@ struct Trainer {
     seed: Seed,
     threads: usize,
     steps: usize,
+    /// Steps of the whole training.
+    planned: usize,
     last_loss: Option<f64>,
 }
 
 impl Trainer {
-    fn new(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Self> {
+    pub(super) fn new(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Self> {
         let shards = (0..recipe.shards).map(|_| Shard::new(start)).collect::<Result<_>>()?;
         let spans = recipe.decay.spans(start.network.slots());
         let updater = Updater::new(&recipe.optimizer, spans);
         let params = start.params.to_vec();
         let (steps, last_loss) = (0, None);
         let Recipe { clip, max_norm, threads, .. } = *recipe;
+        let planned = recipe.steps_of(start.inputs.nrows());
         let seed = seed.child("pass");
-        Ok(Self { params, shards, updater, clip, max_norm, seed, threads, steps, last_loss })
+        Ok(Self {
+            params,
+            shards,
+            updater,
+            clip,
+            max_norm,
+            seed,
+            threads,
+            steps,
+            planned,
+            last_loss,
+        })
+    }
+
+    /// As they are.
+    pub(super) fn params(&self) -> &[f32] {
+        &self.params
     }
 
     /// One step on these rows.
-    fn step(&mut self, start: &Start<'_>, rows: &[usize], factor: f64) -> Result<()> {
+    pub(super) fn step(&mut self, start: &Start<'_>, rows: &[usize], factor: f64) -> Result<()> {
         self.gradients(start, rows)?;
         let loss = self.shards.iter().map(|shard| shard.loss).sum();
         self.steps += 1;
@@ -267,17 +288,18 @@ impl Trainer {
     /// Gradients of the mean loss of these rows, into the first shard.
     fn gradients(&mut self, start: &Start<'_>, rows: &[usize]) -> Result<()> {
         let params = &self.params[..];
-        let weight = start.goal.weight(rows);
+        let progress = self.steps as f64 / self.planned.max(1) as f64;
+        let part = (start.goal.weight(rows), progress);
         let seed = self.seed.keyed(&(self.steps as u64).to_le_bytes());
         if let [only] = &mut self.shards[..] {
-            return only.learn(start, params, rows, weight, seed);
+            return only.learn(start, params, rows, part, seed);
         }
         let size = rows.len().div_ceil(self.shards.len());
         let parts = || rows.chunks(size).chain(std::iter::repeat(&rows[..0]));
         let mut work: Vec<_> = self.shards.iter_mut().zip(parts()).enumerate().collect();
         let per_thread = work.len().div_ceil(self.threads.max(1));
-        let learn = |(i, (shard, part)): &mut (usize, (&mut Shard, &[usize]))| {
-            shard.learn(start, params, part, weight, seed.keyed(&(*i as u64).to_le_bytes()))
+        let learn = |(i, (shard, rows)): &mut (usize, (&mut Shard, &[usize]))| {
+            shard.learn(start, params, rows, part, seed.keyed(&(*i as u64).to_le_bytes()))
         };
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -315,7 +337,7 @@ impl Trainer {
         Err(self.diverged())
     }
 
-    fn check_weights(&self) -> Result<()> {
+    pub(super) fn check_weights(&self) -> Result<()> {
         match self.params.iter().all(|w| w.is_finite()) {
             true => Ok(()),
             false => Err(self.diverged()),

@@ -5,7 +5,12 @@
 //! Its default implementation, [`Standard`], is strategy x objective x architecture x recovery.
 
 mod cards;
+mod cluster;
+#[cfg(test)]
+mod conformance;
+mod data_free;
 pub mod equation;
+mod equations;
 pub mod honest;
 mod linear;
 mod objective;
@@ -18,7 +23,7 @@ mod strategy;
 use ndarray::Array2;
 
 use crate::error::Result;
-use crate::model::{InputShape, Model};
+use crate::model::{Device, InputShape, Model, Recipe};
 use crate::oracle::Reply;
 use crate::seed::Seed;
 
@@ -28,7 +33,7 @@ pub use objective::{Completion, ObjectiveSpec};
 pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
 pub use spec::{DefenseKnown, Knows, PoolKnown, SameOrOther, StudentSpec};
 pub use standard::Standard;
-pub use strategy::{Measure, Own, Strategy, StrategySpec};
+pub use strategy::{Baseline, Grouping, Measure, Own, Reward, Strategy, StrategySpec, Told};
 
 /// The threat model as a type: all that a student may know when it decides what to ask.
 pub struct View<'a> {
@@ -80,6 +85,55 @@ pub struct Learned {
     pub selected: Model,
     /// Rows of its transfer set.
     pub transfer_rows: usize,
+    /// Answers that said nothing, for students that solve equations.
+    pub dropped_rows: Option<usize>,
     /// Floating-point operations of all its training.
     pub flops: f64,
+}
+
+/// The student of a config. Its `recovery` is no counter any more, `seed` is shared by every arm and budget of a seed,
+/// and `simulator` is the known defense, for recoveries that use it.
+pub fn build(
+    spec: &StudentSpec,
+    recipe: &Recipe,
+    device: Device,
+    simulator: Option<Simulator>,
+    shape: InputShape,
+    classes: usize,
+    seed: Seed,
+) -> Result<Box<dyn Student>> {
+    if let StrategySpec::DataFree {
+        batch,
+        latent,
+        hidden,
+        generator_rate,
+        student_steps,
+        directions,
+        eps,
+        replay,
+        replay_steps,
+    } = spec.strategy
+    {
+        let settings = data_free::Settings {
+            batch,
+            latent,
+            hidden,
+            generator_rate,
+            student_steps,
+            directions,
+            eps,
+            replay,
+            replay_steps,
+        };
+        let student =
+            data_free::DataFree::new(spec, settings, recipe, device, shape, classes, seed)?;
+        return Ok(Box::new(student));
+    }
+    let standard = Standard::new(spec, recipe, device, simulator, shape, classes, seed)?;
+    Ok(match spec.strategy {
+        StrategySpec::Equations { iterations, gtol } => {
+            Box::new(equations::Equations::new(standard, iterations, gtol))
+        }
+        _ => Box::new(standard),
+    })
 }

@@ -96,6 +96,7 @@ impl StudentSpec {
         self.strategy.validate().map_err(at("strategy"))?;
         self.objective.validate().map_err(at("objective"))?;
         self.recovery.validate().map_err(at("recovery"))?;
+        self.fits_strategy()?;
         if !(1..=10_000).contains(&self.knows.accounts) {
             let found = self.knows.accounts.to_string();
             return Err(Error::config("knows.accounts", found, "1 to 10000"));
@@ -108,6 +109,42 @@ impl StudentSpec {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what does not go together with the strategy.
+    fn fits_strategy(&self) -> Result<()> {
+        let strategy = self.strategy.kind();
+        let refuse = |key: &str, found: &str, expected: &str| {
+            let found = format!("`{found}`, with the strategy `{strategy}`");
+            Err(Error::config(key, found, expected))
+        };
+        let objective = self.objective.kind();
+        match self.strategy {
+            StrategySpec::Copycat { .. } if !self.label_only() => {
+                let expected = "`hard-label`: a copycat learns from labels only";
+                refuse("objective.kind", objective, expected)
+            }
+            StrategySpec::Equations { .. }
+                if !matches!(self.objective, ObjectiveSpec::SoftLabels { .. }) =>
+            {
+                let expected = "`soft-labels`: equations take probabilities as they are";
+                refuse("objective.kind", objective, expected)
+            }
+            StrategySpec::DataFree { .. } if self.objective.unlabelled().is_some() => {
+                refuse("objective.kind", objective, "an objective that needs no pool")
+            }
+            StrategySpec::DataFree { .. } if self.recovery != RecoverySpec::None => {
+                let expected = "`none`: this student takes answers as they come";
+                refuse("recovery.kind", self.recovery.kind(), expected)
+            }
+            StrategySpec::DataFree { .. } | StrategySpec::Equations { .. }
+                if self.knows.public_labels > 0 =>
+            {
+                let found = self.knows.public_labels.to_string();
+                refuse("knows.public-labels", &found, "0: this student learns from answers only")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// True if it uses class labels only.
@@ -152,6 +189,23 @@ mod tests {
     fn wrong_values_are_refused_by_their_key() {
         for (text, key) in [
             ("strategy = { kind = \"entropy\", rounds = 0 }", "strategy.rounds"),
+            ("strategy = { kind = \"copycat\" }", "objective.kind"),
+            (
+                "strategy = { kind = \"equations\" }\nobjective = { kind = \"dkd\" }",
+                "objective.kind",
+            ),
+            (
+                "strategy = { kind = \"equations\" }\nknows = { public-labels = 3 }",
+                "knows.public-labels",
+            ),
+            (
+                "strategy = { kind = \"data-free\" }\nrecovery = { kind = \"top1\" }",
+                "recovery.kind",
+            ),
+            (
+                "strategy = { kind = \"data-free\" }\nobjective = { kind = \"semi-supervised\" }",
+                "objective.kind",
+            ),
             ("objective = { kind = \"soft-labels\", temperature = 0.0 }", "objective.temperature"),
             ("recovery = { kind = \"average\", n = 1 }", "recovery.n"),
             ("recovery = { kind = \"counter\" }", "knows.defense"),

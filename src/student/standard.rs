@@ -7,11 +7,11 @@
 use ndarray::{Array2, ArrayView2, Axis, Slice, concatenate};
 
 use super::recovery::Recovery;
-use super::{Ask, Learned, Own, Simulator, Strategy, Student, StudentSpec, View};
+use super::{Ask, Learned, Own, Simulator, Strategy, Student, StudentSpec, Told, View};
 use crate::error::{Error, Result, expect_shape};
 use crate::model::{Device, Fitted, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
 use crate::oracle::{Answers, Outcome, Reply, TopK};
-use crate::seed::Seed;
+use crate::seed::{Seed, permutation};
 
 /// Optimiser steps of a network that only chooses the next rows: enough to rank them, a third of a
 /// usual final training.
@@ -74,15 +74,73 @@ impl Standard {
         })
     }
 
-    fn fresh(&self) -> Result<Model> {
+    /// The network before it has learnt anything.
+    pub(super) fn fresh(&self) -> Result<Model> {
         let seed = self.seed.child("init");
         Model::init(&self.spec.model, self.shape, self.classes, self.device, seed)
     }
 
+    /// Rows `[n, d]` that were answered so far, and their n recovered answers.
+    pub(super) fn told(&mut self, view: &View<'_>) -> Result<(Array2<f32>, Answers)> {
+        let answers = self.settled(view)?;
+        let parts: Vec<_> = self.inputs.iter().map(|rows| rows.view()).collect();
+        let rows = match parts.is_empty() {
+            true => Array2::zeros((0, self.shape.len())),
+            false => stacked(&parts)?,
+        };
+        Ok((rows, answers))
+    }
+
+    /// All answers so far, recovered; what needs all of them at once is done here.
+    fn settled(&mut self, view: &View<'_>) -> Result<Answers> {
+        let answers = Answers::concat(self.answers.clone())?;
+        let classes = answers.top1();
+        let (answers, flops) = self
+            .recovery
+            .settle(answers, |shadows| self.shadow_answers(view, &classes, shadows))?;
+        self.flops += flops;
+        Ok(answers)
+    }
+
+    /// Answers `[m, classes]` of shadow models at pool rows, and what their training took: networks of the student's own
+    /// plan, each trained on the classes of a random half of the answers.
+    fn shadow_answers(
+        &self,
+        view: &View<'_>,
+        classes: &[usize],
+        shadows: usize,
+    ) -> Result<(Array2<f64>, f64)> {
+        let parts: Vec<_> = self.inputs.iter().map(|rows| rows.view()).collect();
+        let rows = stacked(&parts)?;
+        let (mut all, mut flops) = (Vec::new(), 0.0);
+        for shadow in 0..shadows {
+            let seed = self.seed.nth("shadow", shadow as u64);
+            let mut half = permutation(&mut seed.child("half").rng(), rows.nrows());
+            half.truncate(rows.nrows().div_ceil(2));
+            let labels = half.iter().map(|&i| classes[i]).collect();
+            let lesson =
+                Lesson { inputs: rows.select(Axis(0), &half), targets: Targets::Labels(labels) };
+            let fresh = Model::init(
+                &self.spec.model,
+                self.shape,
+                self.classes,
+                self.device,
+                seed.child("init"),
+            )?;
+            let recipe = Recipe { validation: 0.0, ..self.recipe.clone() };
+            let fitted = fit(fresh, &lesson, Loss::HardLabel, &recipe, seed.child("fit"))?;
+            flops += fitted.flops;
+            all.push(fitted.last.probs(view.pool.view())?);
+            all.push(fitted.last.probs(rows.view())?); // there is an answer, though the pool be empty
+        }
+        let parts: Vec<_> = all.iter().map(|rows| rows.view()).collect();
+        Ok((stacked(&parts)?, flops))
+    }
+
     /// Everything told so far, then the public rows whose labels it knows, as one lesson; none
     /// without rows.
-    fn lesson(&self, view: &View<'_>) -> Result<Option<(Lesson, Loss)>> {
-        let told = Answers::concat(self.answers.clone())?;
+    fn lesson(&mut self, view: &View<'_>) -> Result<Option<(Lesson, Loss)>> {
+        let told = self.settled(view)?;
         let shown = view.public_labels.unwrap_or_default();
         if told.is_empty() && shown.is_empty() {
             return Ok(None);
@@ -100,7 +158,26 @@ impl Standard {
             let (targets, loss) = self.spec.objective.targets(&told)?;
             (with_labels(targets, shown, self.classes)?, loss)
         };
-        Ok(Some((Lesson { inputs, targets }, loss)))
+        let lesson = Lesson { inputs, targets };
+        Ok(Some((self.with_unlabelled(lesson, view)?, loss)))
+    }
+
+    /// The lesson, and the pool rows that the objective learns from without an answer: of a larger budget the same and
+    /// more.
+    fn with_unlabelled(&self, lesson: Lesson, view: &View<'_>) -> Result<Lesson> {
+        let Some((ratio, weight)) = self.spec.objective.unlabelled() else { return Ok(lesson) };
+        let mut rng = self.seed.child("unlabelled").rng();
+        let mut rows = permutation(&mut rng, view.pool.nrows());
+        rows.truncate((ratio * lesson.inputs.nrows() as f64).round() as usize);
+        let more = view.pool.select(Axis(0), &rows);
+        Ok(Lesson {
+            inputs: stacked(&[lesson.inputs.view(), more.view()])?,
+            targets: Targets::Partly {
+                known: Box::new(lesson.targets),
+                unknown: rows.len(),
+                weight,
+            },
+        })
     }
 
     fn train(&mut self, view: &View<'_>, recipe: &Recipe, seed: Seed) -> Result<Option<Fitted>> {
@@ -164,6 +241,10 @@ fn with_labels(targets: Targets, labels: &[usize], classes: usize) -> Result<Tar
         Targets::Away { .. } => {
             return Err(Error::Internal("no student learns to be away from a model".into()));
         }
+        Targets::Partly { known, unknown, weight } => {
+            let known = Box::new(with_labels(*known, labels, classes)?);
+            Targets::Partly { known, unknown, weight }
+        }
     })
 }
 
@@ -180,7 +261,7 @@ impl Student for Standard {
         }
         let mut strategy = match self.strategy.take() {
             Some(strategy) => strategy,
-            None => self.spec.strategy.build(view.pool.nrows(), self.seed.child("strategy")),
+            None => self.spec.strategy.build(view.pool.nrows(), self.seed.child("strategy"))?,
         };
         let own = if strategy.wants_model() { self.round_model(view)? } else { None };
         let own = own.as_ref().map(|model| model as &dyn Own);
@@ -204,13 +285,16 @@ impl Student for Standard {
         }
         expect_shape("outcomes", &[reply.outcomes.len()], &[asked.nrows()])?;
         let (rows, groups) = self.answered(reply)?;
+        let inputs = pending.rows.select(Axis(0), &rows);
+        let answers = match rows.is_empty() {
+            true => Answers::Labels(Vec::new()),
+            false => self.recovery.recover(&reply.answers, &groups)?,
+        };
+        if let Some(strategy) = &mut self.strategy {
+            strategy.told(&Told { places: &rows, inputs: &inputs, answers: &answers })?;
+        }
         if rows.is_empty() {
             return Ok(());
-        }
-        let answers = self.recovery.recover(&reply.answers, &groups)?;
-        let inputs = pending.rows.select(Axis(0), &rows);
-        if let Some(strategy) = &mut self.strategy {
-            strategy.told(&inputs, &answers.top1())?;
         }
         self.inputs.push(inputs);
         self.answers.push(answers);
@@ -225,7 +309,7 @@ impl Student for Standard {
             Some(fitted) => (fitted.last, fitted.selected),
             None => (self.fresh()?, self.fresh()?),
         };
-        Ok(Learned { last, selected, transfer_rows, flops: self.flops })
+        Ok(Learned { last, selected, transfer_rows, dropped_rows: None, flops: self.flops })
     }
 }
 

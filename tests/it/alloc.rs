@@ -96,7 +96,11 @@ fn classifier(arch: &Arch, optimizer: Optimizer, loss: Loss) {
         Loss::HardLabel | Loss::Misinformation => {
             Targets::Labels((0..ROWS).map(|i| i % 10).collect())
         }
-        Loss::SoftLabel { .. } => Targets::Probs(Array2::from_elem((ROWS, 10), 0.1)),
+        Loss::SoftLabel { .. }
+        | Loss::Dkd { .. }
+        | Loss::Dist { .. }
+        | Loss::L1
+        | Loss::LogitStandardised { .. } => Targets::Probs(Array2::from_elem((ROWS, 10), 0.1)),
         Loss::Nasty { .. } => Targets::Away {
             labels: (0..ROWS).map(|i| i % 10).collect(),
             from: Array2::from_elem((ROWS, 10), 0.1),

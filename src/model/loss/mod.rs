@@ -9,10 +9,12 @@ pub mod dist;
 mod divergence;
 pub mod dkd;
 pub mod hard_label;
+pub mod l1;
 pub mod logit_std;
 mod misinformation;
 mod nasty;
 pub(super) mod part;
+mod partly;
 mod random_sampling;
 mod retemper;
 pub mod soft_label;
@@ -21,6 +23,7 @@ mod tail;
 mod token_targets;
 pub(super) mod tokens;
 pub mod uld;
+pub(super) mod whole;
 
 use ndarray::{Array2, ArrayView2};
 
@@ -47,6 +50,8 @@ pub enum Targets {
     Bucket(TopK),
     /// `[n]` class numbers to be right about, and probabilities `[n, classes]` to be away from.
     Away { labels: Vec<usize>, from: Array2<f64> },
+    /// Targets of the first rows, and rows after them that have none: `weight` times their entropy joins the loss.
+    Partly { known: Box<Targets>, unknown: usize, weight: f64 },
 }
 
 /// The objective that turns logits and targets into a loss.
@@ -64,6 +69,16 @@ pub enum Loss {
     Misinformation,
     /// Cross-entropy to labels less `weight` T^2 KL(p_T || q_T), p what to be away from.
     Nasty { temperature: f64, weight: f64 },
+    /// `ce` times the cross-entropy to the teacher's most likely class, plus decoupled distillation, whose share
+    /// grows from 0 to 1 over the first `warm_up` of the training. Like the two below it takes log(max(p, eps))
+    /// for the teacher's logits.
+    Dkd { weights: dkd::Weights, ce: f64, warm_up: f64, eps: f64 },
+    /// Distillation of relations. Rows of a batch are tied together: a batch is not cut into shards.
+    Dist { weights: dist::Weights, eps: f64 },
+    /// Sum of absolute differences between probabilities.
+    L1,
+    /// T^2 KL between standardised logits, each row divided by its sample deviation as in the released code.
+    LogitStandardised { temperature: f64, eps: f64 },
 }
 
 impl Targets {
@@ -74,6 +89,7 @@ impl Targets {
             Self::Probs(probs) => probs.nrows(),
             Self::Bucket(top) => top.ids.nrows(),
             Self::Away { labels, .. } => labels.len(),
+            Self::Partly { known, unknown, .. } => known.len() + unknown,
         }
     }
 
@@ -93,12 +109,27 @@ pub(super) enum Goal {
     Nasty(nasty::Nasty),
     Tokens(tokens::Texts),
     Part(part::Part),
+    Whole(whole::Whole),
+    Absolute(Array2<f64>),
+    Partly(partly::Partly),
+    /// Slopes of the outputs, given.
+    Along(Array2<f64>),
 }
 
 impl Goal {
     /// Refuses targets of another kind, or outside their ranges, for `classes` classes.
     pub(super) fn new(targets: &Targets, loss: Loss, classes: usize) -> Result<Self> {
         match (targets, loss) {
+            (Targets::Partly { known, unknown, weight }, _) => {
+                if known.is_empty() || !(*weight >= 0.0 && weight.is_finite()) {
+                    let found = format!("{} rows with a target, weight {weight}", known.len());
+                    let expected = "a row with a target at least, and a weight of 0 or more";
+                    return Err(Error::input("targets of a lesson", found, expected));
+                }
+                let goal = Box::new(Self::new(known, loss, classes)?);
+                let (rows, weight) = ((known.len(), *unknown), *weight);
+                Ok(Self::Partly(partly::Partly { goal, rows, weight }))
+            }
             (Targets::Labels(labels), Loss::HardLabel) => {
                 hard_label::check(labels, classes)?;
                 Ok(Self::Hard(labels.clone()))
@@ -125,7 +156,17 @@ impl Goal {
                 Err(mismatch("a model to be away from", "the loss `Nasty`"))
             }
             (Targets::Labels(_), _) => Err(mismatch("labels", "the loss `HardLabel`")),
-            (Targets::Probs(_), _) => Err(mismatch("probabilities", "the loss `SoftLabel`")),
+            (Targets::Probs(probs), Loss::L1) => {
+                expect_shape("target probabilities", probs.shape(), &[probs.nrows(), classes])?;
+                l1::check(probs.view())?;
+                Ok(Self::Absolute(probs.clone()))
+            }
+            (Targets::Probs(probs), other) => {
+                expect_shape("target probabilities", probs.shape(), &[probs.nrows(), classes])?;
+                let expected = "a loss of whole rows, such as `SoftLabel`";
+                let whole = whole::Whole::new(probs.view(), other)?;
+                whole.map(Self::Whole).ok_or_else(|| mismatch("probabilities", expected))
+            }
             (Targets::Bucket(_), _) => Err(mismatch("top-k probabilities", "the loss `Bucket`")),
         }
     }
@@ -166,6 +207,31 @@ impl Goal {
                 rowwise(z, c, scale, probs, |_, z, q| texts.row(z, q, places.next(), desk))
             }
             Self::Part(part) => part.loss(index, z, weight, room),
+            Self::Whole(whole) => whole.loss(index, z, c, weight, room.progress),
+            Self::Absolute(probs) => rowwise(z, c, scale, &mut room.probs, |i, z, q| {
+                l1::row(z, q, probs.row(index[i]).iter().copied())
+            }),
+            Self::Partly(partly) => partly.loss(index, z, c, weight, room),
+            Self::Along(slopes) => {
+                let mut sum = 0.0;
+                for (z, &row) in z.chunks_exact_mut(c).zip(index) {
+                    for (z, slope) in z.iter_mut().zip(slopes.row(row)) {
+                        sum += *z * slope;
+                        *z = slope * scale;
+                    }
+                }
+                sum * scale
+            }
+        }
+    }
+
+    /// True if a row's loss depends on the rows beside it, so that a batch must be taken whole.
+    pub(super) fn ties_rows(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.ties_rows(),
+            Self::Part(part) => part.goal.ties_rows(),
+            Self::Partly(partly) => partly.goal.ties_rows(),
+            _ => false,
         }
     }
 
@@ -227,15 +293,24 @@ pub(super) fn soften(rows: &mut [f64], c: usize) {
     }
 }
 
-/// Buffers of a loss, used again by every step.
-#[derive(Debug, Default)]
+/// Buffers of a loss, used again by every step, and how far the training is.
+#[derive(Debug)]
 pub(super) struct Room {
+    /// Share of the training that is done, for losses that start slowly; 1 outside training.
+    pub progress: f64,
     probs: Vec<f64>,
     /// Logits of a part of the outputs.
     part: Vec<f64>,
     /// Gradients of the labels, where a loss has a second part.
     right: Vec<f64>,
     desk: soft_tokens::Desk,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let (probs, part, right, desk) = Default::default();
+        Self { progress: 1.0, probs, part, right, desk }
+    }
 }
 
 /// e^(z - largest z of the row), in place. NaN and infinite logits give NaN, never a panic.

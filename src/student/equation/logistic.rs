@@ -43,7 +43,16 @@ pub fn binary(rows: ArrayView2<'_, f64>, p: ArrayView1<'_, f64>) -> Result<Logis
 /// classes can be known: class 0 gets zeros. Each row is an equation for every other class, so d + 1 rows do; the
 /// paper counts c (d + 1) unknowns and asks up to as many.
 pub fn softmax(rows: ArrayView2<'_, f64>, p: ArrayView2<'_, f64>) -> Result<Classes> {
-    let (rows, p, dropped) = usable(rows, p, rows.ncols() + 1)?;
+    classes(rows, p, rows.ncols() + 1)
+}
+
+/// As [`softmax`], from one usable row on: of all solutions, or of all that are wrong by least, the one of least norm.
+pub fn least_norm(rows: ArrayView2<'_, f64>, p: ArrayView2<'_, f64>) -> Result<Classes> {
+    classes(rows, p, 1)
+}
+
+fn classes(rows: ArrayView2<'_, f64>, p: ArrayView2<'_, f64>, needed: usize) -> Result<Classes> {
+    let (rows, p, dropped) = usable(rows, p, needed)?;
     let ratios = log_ratios(&p);
     let solved = least_squares(with_one(rows.view()).view(), ratios.view())?; // [d + 1, classes]
     let d = rows.ncols();

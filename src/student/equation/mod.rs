@@ -9,7 +9,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use logistic::{Classes, Logistic, binary, softmax};
+pub use logistic::{Classes, Logistic, binary, least_norm, softmax};
 pub use one_vs_rest::one_vs_rest;
 pub use tree::{Answer, Feature, Leaf, Span, Tree, paths};
 

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayViewMut1};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::oracle::TopK;
+use crate::oracle::{Answers, TopK};
 
 /// Rules for the mass that a top-k answer leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +48,19 @@ pub(in crate::student) fn softmax(logits: &Array2<f64>) -> Array2<f64> {
         divide(row);
     }
     rows
+}
+
+/// Answers of any kind as rows `[n, classes]`, for rules that look at answers rather than learn from them: what a
+/// top-k answer leaves out is spread, a label is certain.
+pub(in crate::student) fn whole(answers: &Answers, classes: usize) -> Array2<f64> {
+    match answers {
+        Answers::Probs(p) => normalised(p),
+        Answers::Logits(z) => softmax(z),
+        Answers::TopK(t) => spread(t),
+        Answers::Labels(labels) => Array2::from_shape_fn((labels.len(), classes), |(i, class)| {
+            f64::from(u8::from(labels[i] == class))
+        }),
+    }
 }
 
 /// Rows `[n, classes]` of the k kept, divided by their sum.

@@ -5,6 +5,9 @@
 
 mod average;
 mod inverse_table;
+mod partial_bayes;
+mod restorer;
+mod simulated;
 mod temperature;
 
 use std::sync::{Arc, OnceLock};
@@ -13,11 +16,13 @@ use ndarray::{Array2, Axis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::objective::softmax;
+use super::objective::{normalised, softmax};
 use crate::error::{Error, Result};
 use crate::oracle::{AnswerKind, Answers};
-use crate::seed::Seed;
+use crate::seed::{Seed, permutation};
 use inverse_table::Table;
+use restorer::Restorer;
+use simulated::{Pairs, around};
 
 /// The known defense, on one row of probabilities.
 pub type Simulator = Arc<dyn Fn(&[f64], &mut [f64]) + Send + Sync>;
@@ -45,6 +50,31 @@ pub enum RecoverySpec {
     },
     /// Whatever the arm's defense declares as its counter; the experiment puts it in place.
     Counter,
+    /// A network that undoes the known defense, trained on answers of shadow models of the student's own plan and what
+    /// the defense makes of them (D-DAE, Chen et al. 2023). Applied to all answers together, before each training.
+    DDae {
+        /// Most pairs it learns from, 100 to 1000000; there is one for each shadow model and pool row.
+        #[serde(default = "pairs")]
+        rows: usize,
+        /// Steps of its training, 1 to 100000.
+        #[serde(default = "steps")]
+        steps: usize,
+        /// Shadow models, each trained on the classes of a random half of the answers, 1 to 100.
+        #[serde(default = "shadows")]
+        shadows: usize,
+    },
+    /// The same, with clean rows drawn around the answers received (D-DAE+; Tang et al. 2024, ModelGuard).
+    DDaePlus {
+        /// Pairs it learns from, 100 to 1000000.
+        #[serde(default = "pairs")]
+        rows: usize,
+        /// Steps of its training, 1 to 100000.
+        #[serde(default = "steps")]
+        steps: usize,
+        /// Clean rows are Dirichlet(concentration K answer), above 0 and at most 1000.
+        #[serde(default = "concentration")]
+        concentration: f64,
+    },
     /// Looks answers up in a table of simulated defended rows (partial Bayes: the mean of the clean
     /// rows whose defended form is nearest; Tang et al. 2024, ModelGuard).
     InverseTable {
@@ -64,8 +94,41 @@ pub enum RecoverySpec {
         /// The defense's temperature.
         t: f64,
     },
+    /// The mean of the clean rows, drawn around the answers received, that the known defense turns into (almost) this
+    /// answer (Tang et al. 2024, ModelGuard). Applied to all answers together, before each training.
+    PartialBayes {
+        /// Rows drawn, 100 to 1000000.
+        #[serde(default = "pairs")]
+        rows: usize,
+        /// Distance (L1) within which a row counts, 0 to 2; the nearest always does.
+        #[serde(default = "radius")]
+        radius: f64,
+        /// Clean rows are Dirichlet(concentration K answer), above 0 and at most 1000.
+        #[serde(default = "concentration")]
+        concentration: f64,
+    },
     /// Keeps the most likely class only.
     Top1,
+}
+
+const fn pairs() -> usize {
+    20_000
+}
+
+const fn steps() -> usize {
+    2000
+}
+
+const fn shadows() -> usize {
+    4
+}
+
+const fn concentration() -> f64 {
+    8.0
+}
+
+const fn radius() -> f64 {
+    0.01
 }
 
 const fn table_rows() -> usize {
@@ -78,10 +141,13 @@ impl RecoverySpec {
         vec![
             Self::Average { n: 4 },
             Self::Counter,
+            Self::DDae { rows: pairs(), steps: steps(), shadows: shadows() },
+            Self::DDaePlus { rows: pairs(), steps: steps(), concentration: concentration() },
             Self::InverseTable { rows: TABLE_ROWS },
             Self::Jitter { n: 4, scale: 0.02 },
             Self::MatchedTemperature { t: 3.0 },
             Self::None,
+            Self::PartialBayes { rows: pairs(), radius: radius(), concentration: concentration() },
             Self::Top1,
         ]
     }
@@ -92,6 +158,9 @@ impl RecoverySpec {
             Self::None => "none",
             Self::Average { .. } => "average",
             Self::Counter => "counter",
+            Self::DDae { .. } => "d-dae",
+            Self::DDaePlus { .. } => "d-dae-plus",
+            Self::PartialBayes { .. } => "partial-bayes",
             Self::InverseTable { .. } => "inverse-table",
             Self::Jitter { .. } => "jitter",
             Self::MatchedTemperature { .. } => "matched-temperature",
@@ -108,8 +177,30 @@ impl RecoverySpec {
             Self::Jitter { scale, .. } if !(scale > 0.0 && scale <= 1.0) => {
                 Err(Error::config("scale", scale.to_string(), "above 0 and at most 1"))
             }
-            Self::InverseTable { rows } if !(100..=1_000_000).contains(&rows) => {
+            Self::InverseTable { rows }
+            | Self::DDae { rows, .. }
+            | Self::DDaePlus { rows, .. }
+            | Self::PartialBayes { rows, .. }
+                if !(100..=1_000_000).contains(&rows) =>
+            {
                 Err(Error::config("rows", rows.to_string(), "100 to 1000000"))
+            }
+            Self::DDae { steps, .. } | Self::DDaePlus { steps, .. }
+                if !(1..=100_000).contains(&steps) =>
+            {
+                Err(Error::config("steps", steps.to_string(), "1 to 100000"))
+            }
+            Self::DDae { shadows, .. } if !(1..=100).contains(&shadows) => {
+                Err(Error::config("shadows", shadows.to_string(), "1 to 100"))
+            }
+            Self::PartialBayes { radius, .. } if !(0.0..=2.0).contains(&radius) => {
+                Err(Error::config("radius", radius.to_string(), "0 to 2"))
+            }
+            Self::DDaePlus { concentration, .. } | Self::PartialBayes { concentration, .. }
+                if !(concentration > 0.0 && concentration <= 1000.0) =>
+            {
+                let found = concentration.to_string();
+                Err(Error::config("concentration", found, "above 0 and at most 1000"))
             }
             Self::MatchedTemperature { t } if !(t > 0.0 && t <= 1000.0) => {
                 Err(Error::config("t", t.to_string(), "above 0 and at most 1000"))
@@ -133,14 +224,34 @@ impl RecoverySpec {
 
     /// True if it runs the defense's own code with its settings.
     pub const fn informed(&self) -> bool {
-        matches!(self, Self::Counter | Self::InverseTable { .. } | Self::MatchedTemperature { .. })
+        self.needs_rows() || matches!(self, Self::Counter)
+    }
+
+    /// True if it works on whole probability rows.
+    const fn needs_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::DDae { .. }
+                | Self::DDaePlus { .. }
+                | Self::InverseTable { .. }
+                | Self::MatchedTemperature { .. }
+                | Self::PartialBayes { .. }
+        )
+    }
+
+    /// The kind of answers that it makes of answers of this kind. A counter is resolved before.
+    pub const fn gives(&self, answers: AnswerKind) -> AnswerKind {
+        match (self, answers) {
+            (Self::Top1, _) => AnswerKind::Labels,
+            (Self::None | Self::Counter, _) => answers,
+            (_, AnswerKind::Logits) => AnswerKind::Probs,
+            _ => answers,
+        }
     }
 
     /// Refuses a recovery that cannot work on answers of this kind.
     pub fn fits(&self, answers: AnswerKind) -> Result<()> {
-        let needs_rows =
-            matches!(self, Self::InverseTable { .. } | Self::MatchedTemperature { .. });
-        if needs_rows && !matches!(answers, AnswerKind::Probs | AnswerKind::Logits) {
+        if self.needs_rows() && !matches!(answers, AnswerKind::Probs | AnswerKind::Logits) {
             return Err(Error::config(
                 "kind",
                 format!("`{}`, where answers are of kind {}", self.kind(), answers.name()),
@@ -213,6 +324,46 @@ impl Recovery {
         })
     }
 
+    /// All answers so far, as they may have been before the known defense: what some recoveries can only do with
+    /// all answers at hand. `shadow` gives answers of shadow models, as many as it is told, at least one row. Also
+    /// gives the floating-point operations that this took.
+    pub(super) fn settle(
+        &self,
+        answers: Answers,
+        shadow: impl FnOnce(usize) -> Result<(Array2<f64>, f64)>,
+    ) -> Result<(Answers, f64)> {
+        let Some(defend) = self.simulator.as_ref().filter(|_| !answers.is_empty()) else {
+            return Ok((answers, 0.0));
+        };
+        let seed = self.seed.child("pairs");
+        let train = |clean: Vec<Vec<f64>>, steps: usize| {
+            Restorer::train(&Pairs::of(clean, defend), steps, self.seed.child("restorer"))
+        };
+        match self.spec {
+            RecoverySpec::DDae { rows, steps, shadows } => {
+                let told = normalised(&self.rows(answers)?);
+                let (own, flops) = shadow(shadows)?;
+                let mut order = permutation(&mut seed.rng(), own.nrows());
+                order.truncate(rows);
+                let clean = order.into_iter().map(|i| own.row(i).to_vec()).collect();
+                let restorer = train(clean, steps)?;
+                Ok((Answers::Probs(restorer.restored(&told)?), flops + restorer.flops))
+            }
+            RecoverySpec::DDaePlus { rows, steps, concentration } => {
+                let told = normalised(&self.rows(answers)?);
+                let restorer = train(around(&told, rows, concentration, seed), steps)?;
+                Ok((Answers::Probs(restorer.restored(&told)?), restorer.flops))
+            }
+            RecoverySpec::PartialBayes { rows, radius, concentration } => {
+                let told = self.rows(answers)?;
+                let clean = around(&normalised(&told), rows, concentration, seed);
+                let pairs = Pairs::of(clean, defend);
+                Ok((Answers::Probs(partial_bayes::restored(&pairs, &told, radius)), 0.0))
+            }
+            _ => Ok((answers, 0.0)),
+        }
+    }
+
     /// Whole probability rows of these answers.
     fn rows(&self, answers: Answers) -> Result<Array2<f64>> {
         match answers {
@@ -262,6 +413,23 @@ mod tests {
         let r = recovery(RecoverySpec::Top1);
         let got = r.recover(&Answers::Probs(array![[0.2, 0.8]]), &[vec![0]]).unwrap();
         assert_eq!(got, Answers::Labels(vec![1]));
+    }
+
+    #[test]
+    fn what_comes_out_is_of_the_kind_announced() {
+        let rows = array![[0.2, 0.8]];
+        for spec in RecoverySpec::examples() {
+            if spec == RecoverySpec::Counter {
+                continue;
+            }
+            for answers in [Answers::Probs(rows.clone()), Answers::Logits(rows.clone())] {
+                let got = recovery(spec.clone()).recover(&answers, &[vec![0]]).unwrap();
+                // Those that need a simulator leave answers alone without one.
+                if spec.kind() == "matched-temperature" || !spec.informed() {
+                    assert_eq!(got.kind(), spec.gives(answers.kind()), "{spec:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,41 +1,85 @@
 //! What to ask: one file per strategy. A strategy returns rows; the loop asks them.
 
+mod copycat;
+mod deep_fool;
+mod dfal;
 mod entropy;
+mod free;
+mod grow;
 mod honest;
-mod jbda;
 mod k_center;
+mod knockoff;
 mod random;
 mod rounds;
+mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use ndarray::{Array2, ArrayView2};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::View;
-use super::honest::User;
-use crate::error::{Error, Result};
-use crate::model::Model;
-use crate::seed::{Seed, permutation};
+use crate::error::Result;
+use crate::model::{Model, loss};
+use crate::oracle::Answers;
+
 pub use entropy::Measure;
+pub use knockoff::{Baseline, Grouping, Reward};
+pub use spec::StrategySpec;
 
 /// The student's own model, as a strategy may look at it.
 pub trait Own {
-    /// Probabilities `[n, classes]`.
-    fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>>;
+    /// Logits `[n, classes]`.
+    fn logits(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
+
     /// Gradient `[n, d]` of the logit of `class[i]` with respect to row i.
     fn input_grad(&self, inputs: ArrayView2<'_, f32>, class: &[usize]) -> Result<Array2<f32>>;
+
+    /// Probabilities `[n, classes]`.
+    fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
+        Ok(loss::softmax(self.logits(inputs)?.mapv(f64::from).view()))
+    }
+
+    /// Gradient `[n, d]` of the cross-entropy of row i to `class[i]` with respect to row i.
+    fn loss_input_grad(&self, inputs: ArrayView2<'_, f32>, class: &[usize]) -> Result<Array2<f32>> {
+        let probs = self.probs(inputs)?;
+        let mut sum = Array2::<f32>::zeros(inputs.dim());
+        for k in 0..probs.ncols() {
+            let slopes = self.input_grad(inputs, &vec![k; inputs.nrows()])?;
+            for (i, (mut sum, slope)) in sum.rows_mut().into_iter().zip(slopes.rows()).enumerate() {
+                let weight = probs[[i, k]] - f64::from(u8::from(class[i] == k));
+                sum.scaled_add(weight as f32, &slope);
+            }
+        }
+        Ok(sum)
+    }
 }
 
 impl Own for Model {
-    fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
-        Model::probs(self, inputs)
+    fn logits(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        Model::logits(self, inputs)
     }
 
     fn input_grad(&self, inputs: ArrayView2<'_, f32>, class: &[usize]) -> Result<Array2<f32>> {
         Model::input_grad(self, inputs, class)
     }
+
+    fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
+        Model::probs(self, inputs)
+    }
+
+    fn loss_input_grad(&self, inputs: ArrayView2<'_, f32>, class: &[usize]) -> Result<Array2<f32>> {
+        Model::loss_input_grad(self, inputs, class)
+    }
+}
+
+/// What came back for the last pick: the rows that were answered, in order of asking.
+pub struct Told<'a> {
+    /// `[m]` their places among the rows picked, rising.
+    pub places: &'a [usize],
+    /// `[m, d]` the rows themselves.
+    pub inputs: &'a Array2<f32>,
+    /// m answers, recovered.
+    pub answers: &'a Answers,
 }
 
 /// Chooses rows to ask.
@@ -50,168 +94,10 @@ pub trait Strategy: Send {
         false
     }
 
-    /// The most likely class of each row that was answered, in order of asking.
-    fn told(&mut self, inputs: &Array2<f32>, classes: &[usize]) -> Result<()> {
-        let _ = (inputs, classes);
+    /// Once for every pick, also where nothing was answered.
+    fn told(&mut self, told: &Told<'_>) -> Result<()> {
+        let _ = told;
         Ok(())
-    }
-}
-
-/// A strategy, as configs write it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    tag = "kind",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case",
-    deny_unknown_fields
-)]
-pub enum StrategySpec {
-    /// Pool rows where the student's own prediction is most uncertain (ActiveThief, Pal et al. 2020).
-    Entropy {
-        /// Rounds of training and asking after the random start, 1 to 100.
-        #[serde(default = "rounds")]
-        rounds: usize,
-        /// Share of the budget asked at random first, 0.01 to 1.
-        #[serde(default = "seed_share")]
-        seed_share: f64,
-        /// What counts as uncertain.
-        #[serde(default)]
-        measure: Measure,
-    },
-    /// Pool rows as an honest user would ask them, each once: what a gate lets through.
-    Honest {
-        /// Which kind of honest user.
-        #[serde(default)]
-        user: User,
-    },
-    /// Public rows, then copies moved along the sign of the student's Jacobian (Papernot et al. 2017).
-    Jbda {
-        /// Step in feature units, above 0.
-        #[serde(default = "step")]
-        step: f64,
-        /// Rounds after which the step changes sign, 1 or more.
-        #[serde(default = "tau")]
-        tau: usize,
-    },
-    /// Pool rows that cover the student's probability space (ActiveThief; greedy k-center).
-    KCenter {
-        /// Rounds of training and asking after the random start, 1 to 100.
-        #[serde(default = "rounds")]
-        rounds: usize,
-        /// Share of the budget asked at random first, 0.01 to 1.
-        #[serde(default = "seed_share")]
-        seed_share: f64,
-    },
-    /// Pool rows in random order, each once (Orekondy et al. 2019, random strategy).
-    Random {},
-}
-
-const fn rounds() -> usize {
-    4
-}
-
-const fn seed_share() -> f64 {
-    0.25
-}
-
-const fn step() -> f64 {
-    0.1
-}
-
-const fn tau() -> usize {
-    3
-}
-
-impl Default for StrategySpec {
-    fn default() -> Self {
-        Self::Random {}
-    }
-}
-
-impl StrategySpec {
-    /// One value per kind.
-    pub fn examples() -> Vec<Self> {
-        vec![
-            Self::Entropy {
-                rounds: rounds(),
-                seed_share: seed_share(),
-                measure: Measure::default(),
-            },
-            Self::Honest { user: User::default() },
-            Self::Jbda { step: step(), tau: tau() },
-            Self::KCenter { rounds: rounds(), seed_share: seed_share() },
-            Self::Random {},
-        ]
-    }
-
-    /// Range checks; keys are relative to the strategy.
-    pub fn validate(&self) -> Result<()> {
-        match self {
-            Self::Entropy { rounds, seed_share, .. } | Self::KCenter { rounds, seed_share } => {
-                if !(1..=100).contains(rounds) {
-                    return Err(Error::config("rounds", rounds.to_string(), "1 to 100 rounds"));
-                }
-                if !(0.01..=1.0).contains(seed_share) {
-                    return Err(Error::config("seed-share", seed_share.to_string(), "0.01 to 1"));
-                }
-            }
-            Self::Jbda { step, tau } => {
-                if !(*step > 0.0 && *step <= 1e6) {
-                    return Err(Error::config("step", step.to_string(), "a step above 0"));
-                }
-                if *tau == 0 {
-                    return Err(Error::config("tau", "0", "1 or more rounds"));
-                }
-            }
-            Self::Honest { .. } | Self::Random {} => {}
-        }
-        Ok(())
-    }
-
-    /// Its `kind` in a config.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Entropy { .. } => "entropy",
-            Self::Honest { .. } => "honest",
-            Self::Jbda { .. } => "jbda",
-            Self::KCenter { .. } => "k-center",
-            Self::Random {} => "random",
-        }
-    }
-
-    /// True if it asks inputs of its own making.
-    pub const fn makes_inputs(&self) -> bool {
-        matches!(self, Self::Jbda { .. } | Self::Honest { user: User::Shifted })
-    }
-
-    /// True if it asks distinct pool rows, so that a budget above the pool cannot be spent.
-    pub const fn distinct_pool(&self) -> bool {
-        !matches!(self, Self::Jbda { .. })
-    }
-
-    /// True if a network is trained between its rounds.
-    pub const fn rounds_retrain(&self) -> bool {
-        matches!(self, Self::Entropy { .. } | Self::Jbda { .. } | Self::KCenter { .. })
-    }
-
-    /// Builds it over a pool of `pool` rows. `seed` is shared by every arm and budget of a seed.
-    pub fn build(&self, pool: usize, seed: Seed) -> Box<dyn Strategy> {
-        let order = permutation(&mut seed.child("pool-order").rng(), pool);
-        match *self {
-            Self::Entropy { rounds, seed_share, measure } => {
-                Box::new(entropy::Entropy::new(order, rounds, seed_share, measure))
-            }
-            Self::Honest { user } => {
-                Box::new(honest::Honest::new(order, user, seed.child("honest")))
-            }
-            Self::Jbda { step, tau } => {
-                Box::new(jbda::Jbda::new(step, tau, seed.child("reservoir")))
-            }
-            Self::KCenter { rounds, seed_share } => {
-                Box::new(k_center::KCenter::new(order, rounds, seed_share))
-            }
-            Self::Random {} => Box::new(random::Random::new(order)),
-        }
     }
 }
 

@@ -1,49 +1,21 @@
 use std::collections::BTreeSet;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 
+use super::testing::{Plain, tell, view_of};
 use super::*;
-use crate::model::InputShape;
-
-/// Knows a row by its first feature, which is also its probability of class 0.
-struct Plain;
-
-impl Own for Plain {
-    fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
-        let p = inputs.column(0).mapv(f64::from);
-        Ok(Array2::from_shape_fn(
-            (inputs.nrows(), 2),
-            |(i, c)| if c == 0 { p[i] } else { 1.0 - p[i] },
-        ))
-    }
-
-    fn input_grad(&self, inputs: ArrayView2<'_, f32>, _: &[usize]) -> Result<Array2<f32>> {
-        Ok(inputs.mapv(|x| x - 0.45))
-    }
-}
+use crate::error::Error;
+use crate::seed::Seed;
 
 fn rows(n: usize) -> Array2<f32> {
     Array2::from_shape_fn((n, 2), |(i, j)| (i + j) as f32 / (n + 1) as f32)
 }
 
-fn view<'a>(pool: &'a Array2<f32>, public: &'a Array2<f32>) -> View<'a> {
-    View {
-        pool,
-        public,
-        public_labels: None,
-        left: 0,
-        budget: 0,
-        classes: 2,
-        shape: InputShape::Flat(2),
-        range: (0.0, 1.0),
-    }
-}
-
 /// Everything that a strategy asks with `budget` rows, all answered.
 fn asked(spec: &StrategySpec, budget: usize, pool: &Array2<f32>, seed: u64) -> Array2<f32> {
     let public = rows(8);
-    let view = view(pool, &public);
-    let mut strategy = spec.build(pool.nrows(), Seed::new(seed));
+    let view = view_of(pool, &public);
+    let mut strategy = spec.build(pool.nrows(), Seed::new(seed)).unwrap();
     let mut all = Array2::zeros((0, 2));
     loop {
         let left = budget - all.nrows();
@@ -54,9 +26,15 @@ fn asked(spec: &StrategySpec, budget: usize, pool: &Array2<f32>, seed: u64) -> A
         if picked.nrows() == 0 || left == 0 {
             return all;
         }
-        strategy.told(&picked, &vec![0; picked.nrows()]).unwrap();
+        let labels = picked.column(0).iter().map(|x| usize::from(*x < 0.5)).collect();
+        tell(strategy.as_mut(), &picked, &Answers::Labels(labels));
         all.append(Axis(0), picked.view()).unwrap();
     }
+}
+
+/// Every kind that chooses rows for a student.
+fn strategies() -> impl Iterator<Item = StrategySpec> {
+    StrategySpec::examples().into_iter().filter(|spec| !spec.is_student())
 }
 
 fn distinct(rows: &Array2<f32>) -> usize {
@@ -67,7 +45,7 @@ fn distinct(rows: &Array2<f32>) -> usize {
 #[test]
 fn every_strategy_spends_its_budget_exactly_on_valid_rows() {
     let pool = rows(300);
-    for spec in StrategySpec::examples() {
+    for spec in strategies() {
         for budget in [1, 7, 50, 299] {
             let all = asked(&spec, budget, &pool, 3);
             assert_eq!(all.nrows(), budget, "{spec:?}");
@@ -88,7 +66,7 @@ fn strategies_of_the_pool_ask_each_row_at_most_once_and_then_end() {
 #[test]
 fn the_same_seed_asks_the_same_rows_and_another_seed_others() {
     let pool = rows(300);
-    for spec in StrategySpec::examples() {
+    for spec in strategies() {
         let all = asked(&spec, 40, &pool, 3);
         assert_eq!(all, asked(&spec, 40, &pool, 3), "{spec:?}");
         if spec.distinct_pool() {
@@ -102,9 +80,9 @@ fn without_any_answer_the_active_strategies_go_on_at_random() {
     let pool = rows(30);
     let public = rows(8);
     for spec in StrategySpec::examples().into_iter().filter(StrategySpec::distinct_pool) {
-        let mut strategy = spec.build(30, Seed::new(1));
-        let first = strategy.pick(&view(&pool, &public), 20, None).unwrap();
-        let second = strategy.pick(&view(&pool, &public), 20, None).unwrap();
+        let mut strategy = spec.build(30, Seed::new(1)).unwrap();
+        let first = strategy.pick(&view_of(&pool, &public), 20, None).unwrap();
+        let second = strategy.pick(&view_of(&pool, &public), 20, None).unwrap();
         assert!(first.nrows() > 0 && second.nrows() > 0, "{spec:?}");
     }
 }
@@ -130,6 +108,16 @@ fn values_outside_their_ranges_are_refused_by_key() {
         (r#"{"kind":"k-center","seed-share":1.5}"#, "seed-share"),
         (r#"{"kind":"jbda","step":-0.1}"#, "step"),
         (r#"{"kind":"jbda","tau":0}"#, "tau"),
+        (r#"{"kind":"jbda","kappa":0}"#, "kappa"),
+        (r#"{"kind":"adaptive-retraining","eps":0}"#, "eps"),
+        (r#"{"kind":"copycat","noise":2}"#, "noise"),
+        (r#"{"kind":"dfal","iterations":0}"#, "iterations"),
+        (r#"{"kind":"dfal-k-center","filter":0}"#, "filter"),
+        (r#"{"kind":"jb-self","step":0}"#, "step"),
+        (r#"{"kind":"jb-topk","alpha":-1}"#, "alpha"),
+        (r#"{"kind":"knockoff-adaptive","fine":0}"#, "fine"),
+        (r#"{"kind":"line-search","seed-share":0}"#, "seed-share"),
+        (r#"{"kind":"t-rnd","k":0}"#, "k"),
     ];
     for (text, key) in cases {
         let spec: StrategySpec = serde_json::from_str(text).unwrap();
