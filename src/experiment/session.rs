@@ -275,3 +275,94 @@ impl Gathered {
         Ok(Reply { outcomes, answers })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::experiment::world::Traffic;
+    use crate::gateway::Gateway;
+    use crate::model::InputShape;
+    use crate::oracle::{AnswerKind, Card};
+    use crate::seed::Seed;
+    use crate::student::Learned;
+
+    /// Takes one row at a time, and refuses those whose first feature says so.
+    struct Gate;
+
+    impl Door for Gate {
+        fn card(&self) -> Card {
+            Card { inputs: 1, classes: 2, answers: AnswerKind::Labels }
+        }
+
+        fn ask(&mut self, batch: &Batch) -> Result<Reply> {
+            let mut labels = Vec::new();
+            let retry_at = Tick(batch.at[0].0 + 1);
+            let outcome = |x: &f32| match *x > 0.0 {
+                _ if batch.len() > 1 => Outcome::Denied(Denial::Throttled { retry_at }),
+                true => Outcome::Denied(Denial::Blocked { by: "gate" }),
+                false => {
+                    labels.push(0);
+                    Outcome::Answered(labels.len() - 1)
+                }
+            };
+            let outcomes = batch.inputs.column(0).iter().map(outcome).collect();
+            Ok(Reply { outcomes, answers: Answers::Labels(labels) })
+        }
+
+        fn close(self: Box<Self>) -> Result<Gateway> {
+            Err(Error::Internal("no gateway is behind".into()))
+        }
+    }
+
+    /// Asks these batches, one after the other.
+    struct Asks(Vec<Array2<f32>>);
+
+    impl Student for Asks {
+        fn next(&mut self, _view: &View<'_>) -> Result<Ask> {
+            Ok(if self.0.is_empty() { Ask::Done } else { Ask::Batch(self.0.remove(0)) })
+        }
+
+        fn tell(&mut self, _inputs: &Array2<f32>, _reply: &Reply) -> Result<()> {
+            Ok(())
+        }
+
+        fn learn(&mut self, _view: &View<'_>, _seed: Seed) -> Result<Learned> {
+            Err(Error::Internal("learns nothing".into()))
+        }
+    }
+
+    fn held(batches: &[&[f32]]) -> Session {
+        let rows = |xs: &&[f32]| Array2::from_shape_fn((xs.len(), 1), |(i, _)| xs[i]);
+        let mut student = Asks(batches.iter().map(rows).collect());
+        let none = Array2::zeros((0, 1));
+        let traffic = Traffic {
+            inputs: none.clone(),
+            truth: Vec::new(),
+            clean: Array2::zeros((0, 2)),
+            requests: Vec::new(),
+        };
+        let mut crowd = Crowd::new(&traffic, Vec::new(), false, Tick::ZERO);
+        let mut view = View {
+            pool: &none,
+            public: &none,
+            public_labels: None,
+            left: 100,
+            budget: 100,
+            classes: 2,
+            shape: InputShape::Flat(1),
+            range: (0.0, 1.0),
+        };
+        let accounts = vec![AccountId(0)];
+        let terms = Terms { accounts, queries: 100, attempts: 100, until: None };
+        hold(&mut Gate, &mut student, &mut view, &terms, &mut crowd).unwrap()
+    }
+
+    #[test]
+    fn one_blocked_row_of_a_batch_ends_nothing_and_a_whole_blocked_batch_does() {
+        let some = held(&[&[0.0, 1.0, 0.0], &[1.0, 0.0], &[0.0]]);
+        assert_eq!((some.stop, some.answered), (Stop::StudentDone, 4));
+        let all = held(&[&[0.0, 1.0], &[1.0, 1.0], &[0.0]]);
+        assert_eq!((all.stop, all.answered), (Stop::Blocked, 1));
+    }
+}
