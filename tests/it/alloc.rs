@@ -94,12 +94,12 @@ fn classifier(arch: &Arch, optimizer: Optimizer, loss: Loss) {
     let inputs = Array2::from_shape_fn((ROWS, 64), |(i, j)| ((i * 7 + j * 3) % 17) as f32 / 16.0);
     let targets = match loss {
         Loss::HardLabel => Targets::Labels((0..ROWS).map(|i| i % 10).collect()),
-        Loss::SoftLabel { .. } => Targets::Probs(Array2::from_elem((ROWS, 10), 0.1)),
         Loss::Bucket => Targets::Bucket(TopK {
             classes: 10,
             ids: Array2::from_shape_fn((ROWS, 2), |(i, j)| (i + j) % 10),
             probs: Array2::from_elem((ROWS, 2), 0.4),
         }),
+        _ => Targets::Probs(Array2::from_elem((ROWS, 10), 0.1)),
     };
     let lesson = Lesson { inputs, targets };
     expect_equal(&format!("{arch:?}, {loss:?}, {optimizer:?}"), optimizer, |recipe| {
@@ -112,7 +112,7 @@ fn a_step_of_a_classifier_allocates_nothing() {
     for arch in Arch::examples() {
         for optimizer in [ADAMW, SGD] {
             let soft = Loss::SoftLabel { temperature: 2.0, eps: 1e-8 };
-            for loss in [Loss::HardLabel, soft, Loss::Bucket] {
+            for loss in [Loss::HardLabel, soft, Loss::Bucket, Loss::L1] {
                 classifier(&arch, optimizer.clone(), loss);
             }
         }
