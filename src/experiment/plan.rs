@@ -338,6 +338,7 @@ pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
             Counter::InDistribution => student.knows.pool == PoolKnown::In,
             Counter::MoreAccounts => student.knows.accounts > 1,
             Counter::LabelOnly => student.label_only(),
+            Counter::InverseTable => student.recovery.simulates(),
             other => student.recovery.same_kind(&recovery_for(other)),
         })
 }

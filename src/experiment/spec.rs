@@ -300,6 +300,14 @@ impl Spec {
         }
         for (i, student) in self.student.iter().enumerate() {
             student.validate().map_err(|e| e.under(&format!("student[{i}]")))?;
+            if student.strategy.needs_public() && self.split.public == 0 {
+                let kind = student.strategy.kind();
+                return Err(Error::config(
+                    "split.public",
+                    format!("0, while student[{i}] (`{}`) starts from public rows", student.name),
+                    format!("at least one row for the strategy `{kind}`"),
+                ));
+            }
         }
         self.training.check()?;
         if self.traffic.accounts > 10_000

@@ -39,7 +39,7 @@ pub fn strategy_cards() -> Vec<Card> {
             "a pool; labels do",
             "asks random pool rows and moved copies of them, label only",
         ),
-        StrategySpec::DataFree { .. } => (
+        StrategySpec::DataFree(_) => (
             "Truong et al. 2021, DFME; Kariyappa et al. 2021, MAZE",
             "inputs anywhere; probabilities; no data, many queries",
             "a generator learns to ask what student and teacher differ on",

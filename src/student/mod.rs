@@ -27,7 +27,10 @@ use crate::model::{Device, InputShape, Model, Recipe};
 use crate::oracle::Reply;
 use crate::seed::Seed;
 
+use data_free::DataFree;
+
 pub use cards::{Card, objective_cards, recovery_cards, strategy_cards};
+pub use data_free::Settings as DataFreeSettings;
 pub use linear::least_squares;
 pub use objective::{Completion, ObjectiveSpec};
 pub use recovery::{RecoverySpec, Simulator, TABLE_ROWS};
@@ -102,31 +105,8 @@ pub fn build(
     classes: usize,
     seed: Seed,
 ) -> Result<Box<dyn Student>> {
-    if let StrategySpec::DataFree {
-        batch,
-        latent,
-        hidden,
-        generator_rate,
-        student_steps,
-        directions,
-        eps,
-        replay,
-        replay_steps,
-    } = spec.strategy
-    {
-        let settings = data_free::Settings {
-            batch,
-            latent,
-            hidden,
-            generator_rate,
-            student_steps,
-            directions,
-            eps,
-            replay,
-            replay_steps,
-        };
-        let student =
-            data_free::DataFree::new(spec, settings, recipe, device, shape, classes, seed)?;
+    if let StrategySpec::DataFree(settings) = &spec.strategy {
+        let student = DataFree::new(spec, *settings, recipe, device, shape, classes, seed)?;
         return Ok(Box::new(student));
     }
     let standard = Standard::new(spec, recipe, device, simulator, shape, classes, seed)?;

@@ -130,14 +130,14 @@ impl StudentSpec {
                 let expected = "`soft-labels`: equations take probabilities as they are";
                 refuse("objective.kind", objective, expected)
             }
-            StrategySpec::DataFree { .. } if self.objective.unlabelled().is_some() => {
+            StrategySpec::DataFree(_) if self.objective.unlabelled().is_some() => {
                 refuse("objective.kind", objective, "an objective that needs no pool")
             }
-            StrategySpec::DataFree { .. } if self.recovery != RecoverySpec::None => {
+            StrategySpec::DataFree(_) if self.recovery != RecoverySpec::None => {
                 let expected = "`none`: this student takes answers as they come";
                 refuse("recovery.kind", self.recovery.kind(), expected)
             }
-            StrategySpec::DataFree { .. } | StrategySpec::Equations { .. }
+            StrategySpec::DataFree(_) | StrategySpec::Equations { .. }
                 if self.knows.public_labels > 0 =>
             {
                 let found = self.knows.public_labels.to_string();

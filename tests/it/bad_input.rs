@@ -61,6 +61,37 @@ fn bad_configs_are_refused_with_place_and_hint() {
 }
 
 #[test]
+fn students_that_can_make_nothing_of_an_api_are_refused_before_anything_is_asked() {
+    let soft = "objective = { kind = \"soft-labels\" }";
+    let student = |text: &str| TINY.replacen(soft, text, 1);
+    let labels = |config: String| config.replace("[budget]", "[api]\nreveal = \"label\"\n[budget]");
+    // No arm but `none` and nothing but the API in the way.
+    let bare = |config: String| {
+        let (start, end) = (
+            config.find("[[defense]]").expect("it"),
+            config.find("[[student]]").expect("is there"),
+        );
+        format!("{}{}", &config[..start], &config[end..])
+    };
+    let c = bare(labels(student("objective = { kind = \"dkd\" }")));
+    refused("dkd", &c, &[], &["student[0].objective.kind", "`dkd`", "labels"]);
+    let c = bare(labels(student("strategy = { kind = \"equations\" }")));
+    refused("equations", &c, &[], &["student[0].strategy.kind", "`equations`"]);
+    let c = student("objective = { kind = \"dist\" }\nrecovery = { kind = \"top1\" }");
+    refused("top1", &c, &[], &["student[0].objective.kind", "`dist`"]);
+    let c =
+        student("objective = { kind = \"dist\" }").replace("steps = 60", "steps = 60\nshards = 2");
+    refused("shards", &c, &[], &["training.shards", "`soft`"]);
+    let c = student("strategy = { kind = \"jb-self\" }")
+        .replace("[measure]", "[split]\npublic = 0\n[measure]");
+    refused("public", &c, &[], &["split.public", "jb-self"]);
+    let c = student("strategy = { kind = \"data-free\", generator-rat = 0.1 }");
+    refused("data-free", &c, &[], &["generator-rat", "generator-rate", "did you mean"]);
+    let c = student("strategy = { kind = \"copycat\" }");
+    refused("copycat", &c, &[], &["student[0].objective.kind", "hard-label"]);
+}
+
+#[test]
 fn an_output_folder_that_cannot_be_written_is_refused() {
     let sandbox = Sandbox::new("unwritable");
     sandbox.write("tiny.toml", TINY);

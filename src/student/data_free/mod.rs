@@ -11,37 +11,73 @@ mod forward;
 mod replay;
 
 use ndarray::{Array2, Axis, Slice};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::forward::Differences;
 use self::replay::Replay;
 use super::objective::whole;
+use super::strategy::{count, small};
 use super::{Ask, Learned, Student, StudentSpec, View};
 use crate::error::{Error, Result};
 use crate::model::{Arch, Device, InputShape, Learner, Lesson, Model, Optimizer, Recipe};
 use crate::oracle::{Answers, Outcome, Reply};
 use crate::seed::{Seed, normal};
 
-/// Settings, checked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    /// Rows of a step.
+/// What a config says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Rows of a step, 1 to 4096.
     pub batch: usize,
-    /// Numbers that the generator starts from.
+    /// Random numbers that the generator starts from, 1 to 4096.
     pub latent: usize,
-    /// Units of its hidden layer.
+    /// Units of the generator's hidden layer, 1 to 8192.
     pub hidden: usize,
-    /// Its learning rate.
+    /// The generator's learning rate, above 0 and at most 1.
     pub generator_rate: f64,
-    /// Steps of the student in a turn.
+    /// Steps of the student for each step of the generator, 1 to 1000.
     pub student_steps: usize,
-    /// Directions of a forward difference.
+    /// Directions of a forward difference, each of which costs a query a row, 1 to 100.
     pub directions: usize,
-    /// Length of a forward difference, before the activation.
+    /// Length of a forward difference, before the generator's activation, above 0 and at most 1.
     pub eps: f64,
-    /// Rows kept for replay.
+    /// Answered rows kept for replay, 0 to 10000000.
     pub replay: usize,
-    /// Steps on replayed rows in a turn.
+    /// Steps on replayed rows after each answered batch, 0 to 1000.
     pub replay_steps: usize,
+}
+
+impl Default for Settings {
+    /// DFME's rate, steps and differences; sizes for inputs of 8x8.
+    fn default() -> Self {
+        Self {
+            batch: 64,
+            latent: 64,
+            hidden: 128,
+            generator_rate: 1e-4,
+            student_steps: 5,
+            directions: 1,
+            eps: 1e-3,
+            replay: 8192,
+            replay_steps: 2,
+        }
+    }
+}
+
+impl Settings {
+    /// Range checks; keys are relative to the strategy.
+    pub(super) fn validate(&self) -> Result<()> {
+        count("batch", self.batch, 1, 4096)?;
+        count("latent", self.latent, 1, 4096)?;
+        count("hidden", self.hidden, 1, 8192)?;
+        small("generator-rate", self.generator_rate)?;
+        count("student-steps", self.student_steps, 1, 1000)?;
+        count("directions", self.directions, 1, 100)?;
+        small("eps", self.eps)?;
+        count("replay", self.replay, 0, 10_000_000)?;
+        count("replay-steps", self.replay_steps, 0, 1000)
+    }
 }
 
 pub(super) struct DataFree {

@@ -131,9 +131,9 @@ const fn eight() -> f64 {
     8.0
 }
 
-/// 20 of the 240 epochs of the released code.
+/// About 20 of the 240 epochs of the released code.
 const fn warm_up() -> f64 {
-    1.0 / 12.0
+    0.08
 }
 
 const fn eps() -> f64 {

@@ -227,6 +227,11 @@ impl RecoverySpec {
         self.needs_rows() || matches!(self, Self::Counter)
     }
 
+    /// True if it inverts the defense by what it does to made-up rows.
+    pub const fn simulates(&self) -> bool {
+        self.needs_rows() && !matches!(self, Self::MatchedTemperature { .. })
+    }
+
     /// True if it works on whole probability rows.
     const fn needs_rows(&self) -> bool {
         matches!(
@@ -429,6 +434,40 @@ mod tests {
                     assert_eq!(got.kind(), spec.gives(answers.kind()), "{spec:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn recoveries_that_simulate_need_a_simulator_to_change_anything() {
+        let halved: Simulator = Arc::new(|clean, out| {
+            out.iter_mut().zip(clean).for_each(|(o, p)| *o = 0.25 + 0.5 * p);
+        });
+        let shown = Answers::Probs(array![[0.7, 0.3], [0.45, 0.55], [0.3, 0.7], [0.5, 0.5]]);
+        let shadow = |_| Ok((array![[0.9, 0.1], [0.4, 0.6], [0.1, 0.9], [0.5, 0.5]], 1.0));
+        for spec in RecoverySpec::examples().into_iter().filter(RecoverySpec::simulates) {
+            let spec = match spec {
+                RecoverySpec::DDae { .. } => {
+                    RecoverySpec::DDae { rows: 100, steps: 300, shadows: 1 }
+                }
+                RecoverySpec::DDaePlus { .. } => {
+                    RecoverySpec::DDaePlus { rows: 500, steps: 300, concentration: 2.0 }
+                }
+                RecoverySpec::PartialBayes { .. } => {
+                    RecoverySpec::PartialBayes { rows: 500, radius: 0.01, concentration: 2.0 }
+                }
+                other => other,
+            };
+            let groups: Vec<Vec<usize>> = (0..4).map(|i| vec![i]).collect();
+            let of = |simulator: Option<Simulator>| {
+                let recovery = Recovery::new(&spec, simulator, 2, Seed::new(1)).unwrap();
+                let told = recovery.recover(&shown, &groups).unwrap();
+                recovery.settle(told, shadow).unwrap().0
+            };
+            assert_eq!(of(None), shown, "{spec:?}");
+            let Answers::Probs(back) = of(Some(halved.clone())) else { panic!("{spec:?}") };
+            // Shown as 0.7 from 0.9, and as 0.3 from 0.1.
+            assert!((back[[0, 0]] - 0.9).abs() < 0.06, "{spec:?} {back}");
+            assert!((back[[2, 0]] - 0.1).abs() < 0.06, "{spec:?} {back}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What to ask: one file per strategy. A strategy returns rows; the loop asks them.
 
+mod build;
 mod copycat;
 mod deep_fool;
 mod dfal;
@@ -10,6 +11,7 @@ mod honest;
 mod k_center;
 mod knockoff;
 mod random;
+mod ranges;
 mod rounds;
 mod spec;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use crate::oracle::Answers;
 
 pub use entropy::Measure;
 pub use knockoff::{Baseline, Grouping, Reward};
+pub(super) use ranges::{count, small};
 pub use spec::StrategySpec;
 
 /// The student's own model, as a strategy may look at it.

@@ -3,15 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::entropy::{Entropy, Measure};
-use super::free::{Adaptive, LineSearch, Uniform};
-use super::grow::{Grow, JbSelf, JbTopK, Jbda, Pgd, TRnd};
-use super::knockoff::{Baseline, Grouping, Knockoff, Reward, Settings};
-use super::rounds::Rounds;
-use super::{Strategy, copycat, dfal, honest, k_center, random};
+use super::Measure;
+use super::knockoff::{Baseline, Grouping, Reward};
 use crate::error::{Error, Result};
 use crate::oracle::AnswerKind;
-use crate::seed::{Seed, permutation};
+use crate::student::data_free;
 use crate::student::honest::User;
 
 /// A strategy, as configs write it.
@@ -48,35 +44,7 @@ pub enum StrategySpec {
     },
     /// Questions of a generator that learns to find what student and teacher differ on, without any data: a student of
     /// its own (DFME, Truong et al. 2021; MAZE, Kariyappa et al. 2021). The student learns by its objective.
-    DataFree {
-        /// Rows of a step, 1 to 4096.
-        #[serde(default = "sixty_four")]
-        batch: usize,
-        /// Random numbers that the generator starts from, 1 to 4096.
-        #[serde(default = "sixty_four")]
-        latent: usize,
-        /// Units of the generator's hidden layer, 1 to 8192.
-        #[serde(default = "hidden")]
-        hidden: usize,
-        /// The generator's learning rate, above 0 and at most 1.
-        #[serde(default = "thousandth")]
-        generator_rate: f64,
-        /// Steps of the student for each step of the generator, 1 to 1000.
-        #[serde(default = "five")]
-        student_steps: usize,
-        /// Directions of a forward difference, each of which costs a query a row, 1 to 100.
-        #[serde(default = "one")]
-        directions: usize,
-        /// Length of a forward difference, before the generator's activation, above 0 and at most 1.
-        #[serde(default = "thousandth")]
-        eps: f64,
-        /// Answered rows kept for replay, 0 to 10000000.
-        #[serde(default = "replay")]
-        replay: usize,
-        /// Steps on replayed rows after each answered batch, 0 to 1000.
-        #[serde(default = "two")]
-        replay_steps: usize,
-    },
+    DataFree(data_free::Settings),
     /// Pool rows next to the boundary of the student's own model, by DeepFool (ActiveThief, Pal et al. 2020).
     Dfal {
         /// Rounds of training and asking after the random start, 1 to 100.
@@ -247,26 +215,6 @@ const fn one() -> usize {
     1
 }
 
-const fn two() -> usize {
-    2
-}
-
-const fn sixty_four() -> usize {
-    64
-}
-
-const fn hidden() -> usize {
-    128
-}
-
-const fn replay() -> usize {
-    8192
-}
-
-const fn thousandth() -> f64 {
-    1e-3
-}
-
 const fn tau() -> usize {
     3
 }
@@ -321,38 +269,6 @@ impl Default for StrategySpec {
     }
 }
 
-/// Refuses a count outside its range.
-fn count(key: &str, value: usize, least: usize, most: usize) -> Result<()> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::config(key, value.to_string(), format!("{least} to {most}")))
-}
-
-/// Refuses a length that is not above 0.
-fn length(key: &str, value: f64) -> Result<()> {
-    if value > 0.0 && value <= 1e6 {
-        return Ok(());
-    }
-    Err(Error::config(key, value.to_string(), "above 0 and at most 1e6"))
-}
-
-/// Refuses a number that is not above 0 and at most 1.
-fn small(key: &str, value: f64) -> Result<()> {
-    if value > 0.0 && value <= 1.0 {
-        return Ok(());
-    }
-    Err(Error::config(key, value.to_string(), "above 0 and at most 1"))
-}
-
-/// Refuses a share outside its range.
-fn share(key: &str, value: f64, least: f64) -> Result<()> {
-    if value >= least && value <= 1.0 {
-        return Ok(());
-    }
-    Err(Error::config(key, value.to_string(), format!("{least} to 1")))
-}
-
 impl StrategySpec {
     /// One value per kind.
     pub fn examples() -> Vec<Self> {
@@ -361,17 +277,7 @@ impl StrategySpec {
         vec![
             Self::AdaptiveRetraining { rounds: five(), eps: tenth() },
             Self::Copycat { copies: one(), shift: one(), noise: noise() },
-            Self::DataFree {
-                batch: sixty_four(),
-                latent: sixty_four(),
-                hidden: hidden(),
-                generator_rate: thousandth(),
-                student_steps: five(),
-                directions: one(),
-                eps: thousandth(),
-                replay: replay(),
-                replay_steps: two(),
-            },
+            Self::DataFree(data_free::Settings::default()),
             Self::Dfal { rounds, seed_share, iterations, candidates },
             Self::DfalKCenter { rounds, seed_share, iterations, candidates, filter: four() },
             Self::Entropy { rounds, seed_share, measure: Measure::default() },
@@ -397,101 +303,12 @@ impl StrategySpec {
         ]
     }
 
-    /// Range checks; keys are relative to the strategy.
-    pub fn validate(&self) -> Result<()> {
-        let active = |rounds: usize, seed_share: f64| {
-            count("rounds", rounds, 1, 100)?;
-            share("seed-share", seed_share, 0.01)
-        };
-        let near = |iterations: usize, candidates: usize| {
-            count("iterations", iterations, 1, 1000)?;
-            count("candidates", candidates, 1, 10_000_000)
-        };
-        match *self {
-            Self::AdaptiveRetraining { rounds, eps } => {
-                count("rounds", rounds, 1, 100)?;
-                length("eps", eps)
-            }
-            Self::Copycat { copies, shift, noise } => {
-                count("copies", copies, 1, 100)?;
-                count("shift", shift, 0, 16)?;
-                share("noise", noise, 0.0)
-            }
-            Self::DataFree {
-                batch,
-                latent,
-                hidden,
-                generator_rate,
-                student_steps,
-                directions,
-                eps,
-                replay,
-                replay_steps,
-            } => {
-                count("batch", batch, 1, 4096)?;
-                count("latent", latent, 1, 4096)?;
-                count("hidden", hidden, 1, 8192)?;
-                small("generator-rate", generator_rate)?;
-                count("student-steps", student_steps, 1, 1000)?;
-                count("directions", directions, 1, 100)?;
-                small("eps", eps)?;
-                count("replay", replay, 0, 10_000_000)?;
-                count("replay-steps", replay_steps, 0, 1000)
-            }
-            Self::Dfal { rounds, seed_share, iterations, candidates } => {
-                active(rounds, seed_share)?;
-                near(iterations, candidates)
-            }
-            Self::DfalKCenter { rounds, seed_share, iterations, candidates, filter } => {
-                active(rounds, seed_share)?;
-                near(iterations, candidates)?;
-                count("filter", filter, 1, 1000)
-            }
-            Self::Entropy { rounds, seed_share, .. } | Self::KCenter { rounds, seed_share } => {
-                active(rounds, seed_share)
-            }
-            Self::Equations { iterations, gtol } => {
-                count("iterations", iterations, 1, 100_000)?;
-                length("gtol", gtol)
-            }
-            Self::JbSelf { step } => length("step", step),
-            Self::JbTopk { k, eps, alpha, iterations } => {
-                count("k", k, 1, 1000)?;
-                length("eps", eps)?;
-                length("alpha", alpha)?;
-                count("iterations", iterations, 1, 1000)
-            }
-            Self::Jbda { step, tau, sigma, kappa } => {
-                length("step", step)?;
-                count("tau", tau, 1, 1000)?;
-                count("sigma", sigma, 0, 1000)?;
-                kappa.map_or(Ok(()), |kappa| count("kappa", kappa, 1, 10_000_000))
-            }
-            Self::KnockoffAdaptive { groups, fine, batch, rounds, .. } => {
-                count("groups", groups, 1, 1000)?;
-                count("fine", fine, 1, 100)?;
-                count("batch", batch, 1, 10_000)?;
-                count("rounds", rounds, 1, 1000)
-            }
-            Self::LineSearch { eps, seed_share } => {
-                length("eps", eps)?;
-                share("seed-share", seed_share, 0.01)
-            }
-            Self::TRnd { k, eps, iterations } => {
-                count("k", k, 1, 1000)?;
-                length("eps", eps)?;
-                count("iterations", iterations, 1, 1000)
-            }
-            Self::Honest { .. } | Self::Random {} | Self::Uniform {} => Ok(()),
-        }
-    }
-
     /// Its `kind` in a config.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::AdaptiveRetraining { .. } => "adaptive-retraining",
             Self::Copycat { .. } => "copycat",
-            Self::DataFree { .. } => "data-free",
+            Self::DataFree(_) => "data-free",
             Self::Dfal { .. } => "dfal",
             Self::DfalKCenter { .. } => "dfal-k-center",
             Self::Entropy { .. } => "entropy",
@@ -512,7 +329,7 @@ impl StrategySpec {
     /// Refuses a strategy that can make nothing of answers of this kind.
     pub fn fits(&self, answers: AnswerKind) -> Result<()> {
         let whole = matches!(answers, AnswerKind::Probs | AnswerKind::Logits);
-        if whole || !matches!(self, Self::Equations { .. } | Self::DataFree { .. }) {
+        if whole || !matches!(self, Self::Equations { .. } | Self::DataFree(_)) {
             return Ok(());
         }
         Err(Error::config(
@@ -524,7 +341,7 @@ impl StrategySpec {
 
     /// True if it is a student of its own, not a way to choose rows for one.
     pub const fn is_student(&self) -> bool {
-        matches!(self, Self::DataFree { .. })
+        matches!(self, Self::DataFree(_))
     }
 
     /// True if it asks inputs of its own making.
@@ -539,7 +356,7 @@ impl StrategySpec {
             | Self::Random {} => false,
             Self::AdaptiveRetraining { .. }
             | Self::Copycat { .. }
-            | Self::DataFree { .. }
+            | Self::DataFree(_)
             | Self::Equations { .. }
             | Self::JbSelf { .. }
             | Self::JbTopk { .. }
@@ -570,7 +387,7 @@ impl StrategySpec {
                 by == Grouping::OwnLabels || reward.needs_model()
             }
             Self::Copycat { .. }
-            | Self::DataFree { .. }
+            | Self::DataFree(_)
             | Self::Equations { .. }
             | Self::Honest { .. }
             | Self::LineSearch { .. }
@@ -578,56 +395,5 @@ impl StrategySpec {
             | Self::Uniform {} => false,
             _ => true,
         }
-    }
-
-    /// Builds it over a pool of `pool` rows. `seed` is shared by every arm and budget of a seed. A student of its own
-    /// is none.
-    pub fn build(&self, pool: usize, seed: Seed) -> Result<Box<dyn Strategy>> {
-        let order = permutation(&mut seed.child("pool-order").rng(), pool);
-        let reservoir = seed.child("reservoir");
-        let own = seed.child(self.kind());
-        Ok(match *self {
-            Self::DataFree { .. } => {
-                let what = "is a student of its own, no strategy";
-                return Err(Error::Internal(format!("`{}` {what}", self.kind())));
-            }
-            Self::AdaptiveRetraining { rounds, eps } => Box::new(Adaptive::new(rounds, eps, own)),
-            Self::Copycat { copies, shift, noise } => {
-                Box::new(copycat::Copycat::new(order, copies, shift, noise, own))
-            }
-            Self::Dfal { rounds, seed_share, iterations, candidates } => {
-                let rounds = Rounds::new(order, rounds, seed_share);
-                Box::new(dfal::Dfal::new(rounds, iterations, candidates, None))
-            }
-            Self::DfalKCenter { rounds, seed_share, iterations, candidates, filter } => {
-                let rounds = Rounds::new(order, rounds, seed_share);
-                Box::new(dfal::Dfal::new(rounds, iterations, candidates, Some(filter)))
-            }
-            Self::Entropy { rounds, seed_share, measure } => {
-                Box::new(Entropy::new(order, rounds, seed_share, measure))
-            }
-            Self::Honest { user } => Box::new(honest::Honest::new(order, user, own)),
-            Self::JbSelf { step } => Box::new(Grow::new(JbSelf { step }, reservoir)),
-            Self::JbTopk { k, eps, alpha, iterations } => {
-                let pgd = Pgd { eps, alpha, iterations };
-                Box::new(Grow::new(JbTopK { k, pgd }, reservoir))
-            }
-            Self::Jbda { step, tau, sigma, kappa } => {
-                Box::new(Grow::new(Jbda { step, tau, sigma, kappa }, reservoir))
-            }
-            Self::KCenter { rounds, seed_share } => {
-                Box::new(k_center::KCenter::new(order, rounds, seed_share))
-            }
-            Self::KnockoffAdaptive { by, groups, fine, reward, baseline, batch, rounds } => {
-                let settings = Settings { by, groups, fine, reward, baseline, batch, rounds };
-                Box::new(Knockoff::new(order, settings, own))
-            }
-            Self::LineSearch { eps, seed_share } => Box::new(LineSearch::new(eps, seed_share, own)),
-            Self::Random {} => Box::new(random::Random::new(order)),
-            Self::TRnd { k, eps, iterations } => {
-                Box::new(Grow::new(TRnd::new(k, eps, iterations), reservoir))
-            }
-            Self::Equations { .. } | Self::Uniform {} => Box::new(Uniform::new(own)),
-        })
     }
 }
