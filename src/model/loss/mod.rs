@@ -46,7 +46,8 @@ pub enum Targets {
     Probs(Array2<f64>),
     /// The k known probabilities of each row and one bucket for the rest: k + 1 outcomes.
     Bucket(TopK),
-    /// Targets of the first rows, and rows after them that have none: `weight` times their entropy joins the loss.
+    /// Targets of the first rows, and rows after them that have none: `weight` times their entropy joins the
+    /// loss, little at first and all of it at the end of the training.
     Partly { known: Box<Targets>, unknown: usize, weight: f64 },
 }
 
