@@ -50,7 +50,8 @@ pub enum Targets {
     Bucket(TopK),
     /// `[n]` class numbers to be right about, and probabilities `[n, classes]` to be away from.
     Away { labels: Vec<usize>, from: Array2<f64> },
-    /// Targets of the first rows, and rows after them that have none: `weight` times their entropy joins the loss.
+    /// Targets of the first rows, and rows after them that have none: `weight` times their entropy joins the
+    /// loss, little at first and all of it at the end of the training.
     Partly { known: Box<Targets>, unknown: usize, weight: f64 },
 }
 

@@ -1,6 +1,7 @@
 //! A lesson of which some rows have no target: theirs is the entropy of the student's own prediction, so that it makes
 //! up its mind (Grandvalet and Bengio 2004, section 2.2). Loss = mean over known rows + weight x mean entropy of the
-//! others, whatever the two numbers are: rows of a batch weigh so that this is what batches give on average.
+//! others, whatever the two numbers are: rows of a batch weigh so that this is what batches give on average. The weight
+//! grows from 0 over the training: a student that knows nothing yet would make up its mind about nothing.
 
 use super::{Goal, Room, rowwise};
 
@@ -38,7 +39,7 @@ impl Partly {
             loss += self.goal.loss(&rows, &[], rows.len(), &mut told, weight, room);
         }
         if !without.is_empty() {
-            let scale = self.weight * all / (unknown as f64 * weight);
+            let scale = room.progress * self.weight * all / (unknown as f64 * weight);
             loss += rowwise(&mut untold, c, scale, &mut room.probs, |_, z, q| entropy(z, q));
         }
         for (places, rows) in [(with, told), (without, untold)] {
@@ -88,6 +89,17 @@ mod tests {
         let (value, _) = of(&goal(0.5), &[9.0, -9.0, 1.0, 1.0, 0.0, 0.0, 3.0, 3.0]);
         let (hard, _) = hard_label::loss(array![[9.0, -9.0]].view(), &[1]);
         assert!((value - (hard + 0.5 * ln2)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_weight_of_unknown_rows_grows_over_the_training() {
+        let at = |progress| {
+            let mut room = Room { progress, ..Room::default() };
+            goal(1.0).loss(&[0, 1, 2, 3], &[], 4, &mut Z.to_vec(), 4.0, &mut room)
+        };
+        let (hard, _) = hard_label::loss(array![[0.3, -0.4]].view(), &[1]);
+        assert!((at(0.0) - hard).abs() < 1e-12);
+        assert!((at(0.5) - 0.5 * (at(0.0) + at(1.0))).abs() < 1e-12 && at(1.0) > at(0.0));
     }
 
     #[test]

@@ -87,11 +87,11 @@ pub enum ObjectiveSpec {
         /// Temperature of both sides of the soft labels, above 0 and at most 100.
         #[serde(default = "one")]
         temperature: f64,
-        /// Weight of the mean entropy, 0 to 100.
+        /// Weight of the mean entropy at the end of the training, to which it grows from 0; 0 to 100.
         #[serde(default = "one")]
         weight: f64,
         /// Pool rows for each answered row, above 0 and at most 1000; no more than there are.
-        #[serde(default = "four")]
+        #[serde(default = "one")]
         ratio: f64,
         /// Probabilities below this are raised to it before the logarithm, above 0 and at most 0.1.
         #[serde(default = "eps")]
@@ -170,7 +170,7 @@ impl ObjectiveSpec {
             Self::SemiSupervised {
                 temperature: one(),
                 weight: one(),
-                ratio: four(),
+                ratio: one(),
                 eps,
                 completion: Completion::default(),
             },
