@@ -1,4 +1,5 @@
-//! Defense x student: recovered at the largest budget, the worst case of each row framed.
+//! Defense x student: recovered at the largest budget, the worst case of each row framed, and what honest users
+//! are left with beside it.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -11,13 +12,15 @@ use crate::error::Result;
 const ROW: i32 = 34;
 const TOP: i32 = 36;
 const FONT: i32 = 16;
+const HONEST: &str = "honest";
 
 pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
     let (students, Some(budget)) = (slice.students(), slice.budget()) else { return Ok(None) };
     let longest = slice.arms.iter().map(|a| width(&a.name, FONT)).max().unwrap_or(0);
     let left = longest + 24;
     let column = students.iter().map(|s| width(s, FONT)).max().unwrap_or(0).max(84) + 14;
-    let wide = left + column * students.len() as i32 + 10;
+    let honest = left + column * students.len() as i32 + 10;
+    let wide = honest + width(HONEST, FONT) + 20;
     let high = TOP + ROW * slice.arms.len() as i32 + 8;
     let mut svg = String::new();
     {
@@ -27,8 +30,12 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
             let x = left + column * j as i32 + column / 2;
             write(&root, student, (x, TOP / 2), HPos::Center, &BLACK)?;
         }
+        write(&root, HONEST, (wide - 10, TOP / 2), HPos::Right, &BLACK)?;
         for (i, arm) in slice.arms.iter().enumerate() {
             let y = TOP + ROW * i as i32;
+            let share = arm.honest.accuracy.mean;
+            let text = share.map_or("–".to_string(), |share| format!("{share:.2}"));
+            write(&root, &text, (wide - 10, y + ROW / 2), HPos::Right, &BLACK)?;
             write(&root, &arm.name, (left - 10, y + ROW / 2), HPos::Right, &BLACK)?;
             for (j, student) in students.iter().enumerate() {
                 let x = left + column * j as i32;
@@ -41,7 +48,8 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
     }
     let caption = format!(
         "Recovered share at {budget} queries, defense by student. The frame marks the strongest \
-         student against each defense: the number that counts."
+         student against each defense: the number that counts. Beside it the accuracy of the answers that honest \
+         users got."
     );
     Ok(Some(("heatmap", caption, svg)))
 }
