@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn planes_of_an_image_move_alike_and_images_on_their_own() {
         let moves = Moves { planes: 2, h: 5, w: 5, pixels: 2, empty: 0.0 };
-        let mut one = vec![0.0; 25];
+        let mut one = [0.0; 25];
         one[12] = 1.0;
         let mut x: Vec<f32> = (0..80).flat_map(|_| one.iter().copied()).collect();
         moves.apply(&mut x, Seed::new(1));

@@ -4,7 +4,13 @@
 use std::collections::BTreeMap;
 
 use retort::defense::DefenseSpec;
-use retort::experiment::record::{Record, Role};
+use retort::experiment::config::Source;
+use retort::experiment::plan::check_fit;
+use retort::experiment::record::{Record, Role, Stop};
+use retort::experiment::spec::Spec;
+use retort::model::InputShape;
+use retort::oracle::{AnswerKind, Card};
+use retort::student::{ObjectiveSpec, RecoverySpec, StrategySpec};
 
 use super::Sandbox;
 
@@ -49,7 +55,7 @@ knows = { defense = "parameters" }
 "#,
     );
     for (name, spec) in arms() {
-        let table = toml::Value::try_from(&spec).expect("a spec is a table");
+        let table = table(&spec);
         text += &format!("[[defense]]\nname = \"{name}\"\nstack = [{table}]\n");
     }
     text
@@ -99,6 +105,75 @@ fn every_defense_stands_in_a_run_and_its_counter_learns_something() {
     };
     // Teachers of their own are still right.
     assert!(accuracy("outlier-exposure") > 0.7 && accuracy("nasty") > 0.7);
+}
+
+/// A student for each kind of strategy, objective and recovery, the rest of it as usual.
+fn students() -> Vec<String> {
+    let mut all = Vec::new();
+    let mut add = |part: &str, kind: &str, table: toml::Value, rest: &str| {
+        let name = format!("{part}-{kind}-{}", all.len());
+        let model = "{ kind = \"mlp\", hidden = [16] }";
+        all.push(format!(
+            "[[student]]\nname = \"{name}\"\nmodel = {model}\n{part} = {table}\n{rest}"
+        ));
+    };
+    for spec in StrategySpec::examples() {
+        let labels = "objective = { kind = \"hard-label\" }\n";
+        let rest = if spec.kind() == "copycat" { labels } else { "" };
+        add("strategy", spec.kind(), table(&spec), rest);
+    }
+    for spec in ObjectiveSpec::examples() {
+        add("objective", spec.kind(), table(&spec), "");
+    }
+    for spec in RecoverySpec::examples() {
+        let rest = if spec.informed() { "knows = { defense = \"parameters\" }\n" } else { "" };
+        add("recovery", spec.kind(), table(&spec), rest);
+    }
+    all
+}
+
+/// A spec as a table of TOML.
+fn table(spec: &impl serde::Serialize) -> toml::Value {
+    toml::Value::try_from(spec).expect("a spec is a table")
+}
+
+#[test]
+fn every_student_that_fits_ends_its_cell_behind_every_defense() {
+    let head = config();
+    let head = head.split("[[student]]").next().expect("a head");
+    let head =
+        head.replace("queries = [120]", "queries = [60]").replace("steps = 150", "steps = 40");
+    let card = Card { inputs: 64, classes: 10, answers: AnswerKind::Probs };
+    let shape = InputShape::Image { c: 1, h: 8, w: 8 };
+    let (mut met, mut refused) = (0, 0);
+    for (i, student) in students().into_iter().enumerate() {
+        let mut stacks = String::new();
+        for (name, spec) in arms() {
+            let table = table(&spec);
+            let stack = format!("[[defense]]\nname = \"{name}\"\nstack = [{table}]\n");
+            let source =
+                Source::read("pair.toml", &format!("{head}{student}{stack}")).expect("TOML");
+            let pair: Spec = source.parse().unwrap_or_else(|e| panic!("{e}"));
+            pair.validate().unwrap_or_else(|e| panic!("{student}: {e}"));
+            match check_fit(&pair, card, shape) {
+                Ok(()) => stacks += &stack,
+                Err(_) => refused += 1,
+            }
+        }
+        let sandbox = Sandbox::new(&format!("pairs-{i}"));
+        sandbox.write("all.toml", &format!("{head}{student}{stacks}"));
+        let output = sandbox.retort(&["run", "all.toml", "--out", "out"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{student}: {told}");
+        for record in all_records(&sandbox) {
+            let spent = record.get("queries_spent").expect("queries");
+            assert!(spent <= 60.0, "{} behind {}: {spent}", record.student, record.arm);
+            assert_ne!(record.stop, Stop::Diverged, "{} behind {}", record.student, record.arm);
+            met += 1;
+        }
+    }
+    // Most pairs fit; those that need whole rows do not where only labels come.
+    assert!(met > 500 && refused < met / 4, "{met} pairs met, {refused} refused");
 }
 
 #[test]
