@@ -158,7 +158,7 @@ pub struct Reproduce {
     /// Every experiment that has an `expected.toml`
     #[arg(long, conflicts_with = "names")]
     pub all: bool,
-    /// Only those that end within two minutes each on two cores
+    /// Only those whose rows take less than two minutes each on two cores
     #[arg(long)]
     pub quick: bool,
     /// Folder of experiments

@@ -22,7 +22,7 @@ use crate::metric::{mean_ci, variance};
 pub struct Expected {
     /// Where the numbers were published.
     pub paper: String,
-    /// Whether all of it ends within two minutes on two cores.
+    /// Whether its rows take less than two minutes each on two cores.
     #[serde(default)]
     pub quick: bool,
     /// What is compared.
