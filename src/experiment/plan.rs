@@ -335,7 +335,9 @@ pub fn is_counter(student: &StudentSpec, stack: &[DefenseSpec]) -> bool {
     }
     !all.is_empty()
         && all.iter().all(|c| match c {
-            Counter::InDistribution => student.knows.pool == PoolKnown::In,
+            Counter::InDistribution => {
+                student.knows.pool == PoolKnown::In && !student.strategy.makes_inputs()
+            }
             Counter::MoreAccounts => student.knows.accounts > 1,
             Counter::LabelOnly => student.label_only(),
             Counter::InverseTable => student.recovery.simulates(),
