@@ -15,6 +15,12 @@ use super::{load, put, signal};
 /// Runs what `expected.toml` files compare, and judges it.
 pub fn reproduce(args: &Reproduce, common: &Common) -> Result<u8> {
     let experiments = chosen(args)?;
+    // What is wrong with one, or missing for it, is said before another is computed.
+    for (_, dir, expected) in &experiments {
+        for config in expected.configs() {
+            load::from_source(load::source_of(&dir.join(config))?, common)?;
+        }
+    }
     let progress = Progress::new(common.quiet);
     let stop = signal::stop_flag()?;
     let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: false };

@@ -77,4 +77,14 @@ fn an_unknown_experiment_and_an_unreadable_row_are_refused() {
         "{message}"
     );
     assert!(!sandbox.path("runs").exists(), "nothing is written");
+
+    // A good one before one whose data are missing is not begun.
+    sandbox.write("experiments/01_near/expected.toml", &rows("93"));
+    sandbox.write("experiments/02_far/expected.toml", &rows("93"));
+    let mnist = CONFIG.replace("[teacher]", "[teacher]\ndataset = \"mnist\"");
+    sandbox.write("experiments/02_far/config.toml", &mnist);
+    let missing = sandbox.retort(&["reproduce", "--all"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("RETORT_DATA"), "{}", text(&missing.stderr));
+    assert!(!sandbox.path("runs").exists(), "nothing is written");
 }
