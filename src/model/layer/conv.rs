@@ -121,9 +121,9 @@ impl Conv {
     fn starts(&self, planes: usize, starts: &mut Vec<usize>) {
         starts.clear();
         for plane in 0..planes {
-            for pixel in 0..self.patch() {
-                let (row, column) = (pixel / self.kernel, pixel % self.kernel);
-                starts.push(plane * self.plane() + row * self.line() + column);
+            for row in 0..self.kernel {
+                let first = plane * self.plane() + row * self.line();
+                starts.extend(first..first + self.kernel);
             }
         }
     }
@@ -336,7 +336,8 @@ impl Conv {
         let filters = dy.chunks_exact(pooled).zip(marks.chunks_exact(pooled));
         for (plane, (dy, marks)) in planes.zip(filters) {
             let lines = dy.chunks_exact(half).zip(marks.chunks_exact(half));
-            for (pair, (dy, marks)) in plane[self.corner()..].chunks_mut(2 * line).zip(lines) {
+            for (pair, (dy, marks)) in plane[self.corner()..].chunks_exact_mut(2 * line).zip(lines)
+            {
                 for (x, (&g, &mark)) in dy.iter().zip(marks).enumerate() {
                     let (down, right) = (usize::from(mark >> 1), usize::from(mark & 1));
                     pair[down * line + 2 * x + right] = g;
@@ -349,9 +350,10 @@ impl Conv {
     fn turn<T: Real>(&self, weight: &[T], turned: &mut [T]) {
         let patch = self.patch();
         for (c, row) in turned.chunks_exact_mut(patch * self.filters).enumerate() {
-            for (at, to) in row.iter_mut().enumerate() {
-                let (f, pixel) = (at / patch, at % patch);
-                *to = weight[(c * patch + patch - 1 - pixel) * self.filters + f];
+            for (f, row) in row.chunks_exact_mut(patch).enumerate() {
+                for (pixel, to) in row.iter_mut().enumerate() {
+                    *to = weight[(c * patch + patch - 1 - pixel) * self.filters + f];
+                }
             }
         }
     }
