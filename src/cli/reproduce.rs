@@ -9,7 +9,7 @@ use retort::{Error, Result};
 
 use super::args::{Common, Reproduce};
 use super::progress::Progress;
-use super::run::{compute, job_count};
+use super::run::{compute, job_count, write_pages};
 use super::{load, put, signal};
 
 /// Runs what `expected.toml` files compare, and judges it.
@@ -36,6 +36,7 @@ pub fn reproduce(args: &Reproduce, common: &Common) -> Result<u8> {
             let folder = RunFolder::open(&out, &loaded.resolved, &loaded.plan.manifest())?;
             let finished = compute(&mut loaded, &folder, &jobs, &progress)?;
             failed |= !finished.failed.is_empty();
+            write_pages(&finished, &loaded.name, &format!("retort reproduce {name}"), &folder)?;
             let own = expected.row.iter().enumerate().filter(|(_, row)| row.config == config);
             for (place, row) in own {
                 rows.push((place, row.judge(&finished.records)?));

@@ -35,14 +35,24 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
     let stop = signal::stop_flag()?;
     let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
     let finished = compute(&mut loaded, &folder, &jobs, &progress)?;
-    let command = shown_command(args);
-    let pages = report::build(&finished.records, &loaded.name, &command)?;
-    for (name, bytes) in &pages.files {
-        folder.put(name, bytes)?;
-    }
+    let pages = write_pages(&finished, &loaded.name, &shown_command(args), &folder)?;
     put(&pages.table(args.format.into()));
     progress.note(&format!("report {}", dir.join("report.html").display()));
     Ok(if finished.failed.is_empty() { 0 } else { 3 })
+}
+
+/// Writes tables, figures and the page of a run into its folder.
+pub fn write_pages(
+    finished: &sweep::Finished,
+    name: &str,
+    command: &str,
+    folder: &RunFolder,
+) -> Result<report::Pages> {
+    let pages = report::build(&finished.records, name, command)?;
+    for (file, bytes) in &pages.files {
+        folder.put(file, bytes)?;
+    }
+    Ok(pages)
 }
 
 /// Computes what is missing of an experiment, and says what failed.

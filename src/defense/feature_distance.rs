@@ -14,7 +14,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::respond::{Flags, Response, of_account, respond};
+use super::respond::{Flags, Response, Watch};
 use super::workshop::Outline;
 use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
 use crate::detect::Threshold;
@@ -64,10 +64,7 @@ pub struct FeatureDistance {
     teacher: Arc<Model>,
     judge: Arc<Judge>,
     window: usize,
-    states: Vec<Window>,
-    response: Response,
-    key: Seed,
-    flags: Flags,
+    watch: Watch<Window>,
 }
 
 /// A reference and how far from it honest windows are.
@@ -139,10 +136,7 @@ impl Method for Params {
             teacher: Arc::clone(shop.teacher()?),
             judge,
             window,
-            states: Vec::new(),
-            response,
-            key,
-            flags: Flags::default(),
+            watch: Watch::new(response, key),
         }))
     }
 }
@@ -201,23 +195,19 @@ impl Defense for FeatureDistance {
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         let reply = next.run(batch)?;
         let features = self.teacher.features(batch.inputs.view())?;
-        let mut flagged = vec![false; batch.len()];
-        for (row, _) in reply.answered() {
-            let account = batch.account[row];
-            let state = of_account(&mut self.states, account);
+        let name = self.name();
+        self.watch.judge(name, batch, reply, |state, row, _| {
             state.features.extend(features.row(row).iter().map(|&x| f64::from(x)));
             if state.features.len() == self.window * features.ncols() {
                 state.far = self.judge.far(&state.features)?;
                 state.features.clear();
             }
-            flagged[row] = state.far;
-            self.flags.note(account, flagged[row]);
-        }
-        respond(self.response, self.name(), self.key, batch, reply, &flagged)
+            Ok(state.far)
+        })
     }
 
     fn flags(&self) -> Option<&Flags> {
-        Some(&self.flags)
+        Some(self.watch.flags())
     }
 }
 

@@ -3,24 +3,23 @@
 //! of a normal one: CE - weight T^2 KL(normal_T || nasty_T).
 //!
 //! The normal network is the teacher, frozen. The nasty one has the same architecture with fresh weights and
-//! learns the same rows by the same recipe. The divergence has no upper bound: a weight too large gives a teacher that is wrong, which shows in honest accuracy. Authors' code takes the
-//! mean of the divergence over rows and classes, this one over rows: their weight w at K classes is w / K here.
-//! As they train for hundreds of epochs, shorter recipes want more: 0.1 triples the divergence of a small
-//! network of the digits and leaves its accuracy.
+//! learns the same rows by the same recipe. The divergence has no upper bound: a weight too large gives a teacher
+//! that is wrong, which shows in honest accuracy (`configs/other-teachers.toml` tries four). Authors' code takes
+//! the mean of the divergence over rows and classes, this one over rows: their weight w at K classes is w / K
+//! here.
 //!
 //! It is a defense at the `train` hook: the arm's oracle is the nasty teacher, so nothing stands below it.
 //! Students are still measured against the undefended one.
 
 use std::sync::Arc;
 
-use ndarray::Axis;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::workshop::Outline;
 use super::{Counter, Defense, Method, Promise, Workshop};
 use crate::error::{Error, Result};
-use crate::model::{Lesson, Loss, Model, Targets, fit};
+use crate::model::{Lesson, Loss, Model, Targets};
 use crate::oracle::Card;
 use crate::seed::Seed;
 
@@ -96,10 +95,8 @@ impl Method for Params {
                 labels: shop.labels.clone(),
                 from: normal.probs(shop.inputs.view())?,
             };
-            let lesson = Lesson { inputs: shop.inputs.select(Axis(0), &shop.all()), targets };
-            let fresh = shop.fresh(normal.arch(), seed.child("init"))?;
-            let loss = Loss::Nasty { temperature, weight };
-            Ok(fit(fresh, &lesson, loss, &shop.recipe, seed.child("fit"))?.selected)
+            let lesson = Lesson { inputs: shop.inputs.clone(), targets };
+            shop.taught(normal.arch(), &lesson, Loss::Nasty { temperature, weight }, seed)
         };
         shop.trained(&key, learn).map(Some)
     }
@@ -111,6 +108,8 @@ impl Method for Params {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Axis;
+
     use super::*;
     use crate::model::{Arch, Recipe};
     use crate::oracle::AnswerKind;

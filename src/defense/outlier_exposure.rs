@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::workshop::{Outline, name_of};
 use super::{Counter, Defense, Method, Promise, Workshop};
 use crate::error::{Error, Result};
-use crate::model::{Lesson, Loss, Model, Targets, fit};
+use crate::model::{Lesson, Loss, Model, Targets};
 use crate::oracle::Card;
 use crate::seed::{Seed, permutation, uniform};
 
@@ -83,9 +83,7 @@ impl Method for Params {
         let seed = shop.seed.child("outlier-exposure");
         let learn = |_| {
             let lesson = self.lesson(shop, seed.child("outliers"))?;
-            let fresh = shop.fresh(arch, seed.child("init"))?;
-            let loss = Loss::SoftLabel { temperature: 1.0, eps: 1e-9 };
-            Ok(fit(fresh, &lesson, loss, &shop.recipe, seed.child("fit"))?.selected)
+            shop.taught(arch, &lesson, Loss::SoftLabel { temperature: 1.0, eps: 1e-9 }, seed)
         };
         let key = format!("outlier-exposure/{}/{}", self.weight, name_of(arch));
         shop.trained(&key, learn).map(Some)

@@ -9,7 +9,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::respond::{Flags, Response, of_account, respond};
+use super::respond::{Flags, Response, Watch};
 use super::{Counter, Defense, Method, Next, Promise, Workshop};
 use crate::detect::{Verdict, prada};
 use crate::error::Result;
@@ -43,10 +43,7 @@ const fn usual_cap() -> usize {
 /// The layer.
 pub struct PradaLayer {
     detector: prada::Prada,
-    states: Vec<prada::PradaState>,
-    response: Response,
-    key: Seed,
-    flags: Flags,
+    watch: Watch<prada::PradaState>,
 }
 
 impl Params {
@@ -83,10 +80,7 @@ impl Method for Params {
     fn build(&self, key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
         Ok(Box::new(PradaLayer {
             detector: self.detector()?,
-            states: Vec::new(),
-            response: self.response,
-            key,
-            flags: Flags::default(),
+            watch: Watch::new(self.response, key),
         }))
     }
 }
@@ -98,20 +92,15 @@ impl Defense for PradaLayer {
 
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         let reply = next.run(batch)?;
-        let top = reply.answers.top1();
-        let mut flagged = vec![false; batch.len()];
-        for (row, i) in reply.answered() {
-            let account = batch.account[row];
-            let state = of_account(&mut self.states, account);
+        let (top, name) = (reply.answers.top1(), self.name());
+        self.watch.judge(name, batch, reply, |state, row, i| {
             let query: Vec<f64> = batch.inputs.row(row).iter().map(|&x| f64::from(x)).collect();
-            flagged[row] = self.detector.observe(state, top[i] as u32, &query) == Verdict::Alarm;
-            self.flags.note(account, flagged[row]);
-        }
-        respond(self.response, self.name(), self.key, batch, reply, &flagged)
+            Ok(self.detector.observe(state, top[i] as u32, &query) == Verdict::Alarm)
+        })
     }
 
     fn flags(&self) -> Option<&Flags> {
-        Some(&self.flags)
+        Some(self.watch.flags())
     }
 }
 

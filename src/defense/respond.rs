@@ -120,6 +120,44 @@ pub fn gate(
     })
 }
 
+/// What every detector does: a state for each account, a verdict on each answered row in order, a response
+/// to flagged ones.
+pub struct Watch<S> {
+    states: Vec<S>,
+    response: Response,
+    key: Seed,
+    flags: Flags,
+}
+
+impl<S: Clone + Default> Watch<S> {
+    /// Nobody has asked yet.
+    pub fn new(response: Response, key: Seed) -> Self {
+        Self { states: Vec::new(), response, key, flags: Flags::default() }
+    }
+
+    /// Judges the answered rows of `reply`: `flag(state of the account, asked row, answer)`. `by` is the layer.
+    pub fn judge(
+        &mut self,
+        by: &'static str,
+        batch: &Batch,
+        reply: Reply,
+        mut flag: impl FnMut(&mut S, usize, usize) -> Result<bool>,
+    ) -> Result<Reply> {
+        let mut flagged = vec![false; batch.len()];
+        for (row, answer) in reply.answered() {
+            let account = batch.account[row];
+            flagged[row] = flag(of_account(&mut self.states, account), row, answer)?;
+            self.flags.note(account, flagged[row]);
+        }
+        respond(self.response, by, self.key, batch, reply, &flagged)
+    }
+
+    /// Whom it has flagged.
+    pub const fn flags(&self) -> &Flags {
+        &self.flags
+    }
+}
+
 /// How often accounts were flagged.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use ndarray::{ArrayView2, Axis};
 
-use super::respond::{Flags, Response, of_account, respond};
+use super::respond::{Flags, Response, Watch};
 use super::workshop::Outline;
 use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
 use crate::detect::vector::dot;
@@ -63,10 +63,7 @@ const fn usual_cap() -> usize {
 pub struct Seat {
     teacher: Arc<Model>,
     pairs: seat::Pairs,
-    states: Vec<seat::SeatState>,
-    response: Response,
-    key: Seed,
-    flags: Flags,
+    watch: Watch<seat::SeatState>,
 }
 
 impl Method for Params {
@@ -123,10 +120,7 @@ impl Method for Params {
         Ok(Box::new(Seat {
             teacher: Arc::clone(shop.teacher()?),
             pairs: pairs.build()?,
-            states: Vec::new(),
-            response: self.response,
-            key,
-            flags: Flags::default(),
+            watch: Watch::new(self.response, key),
         }))
     }
 }
@@ -153,18 +147,14 @@ impl Defense for Seat {
     fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
         let reply = next.run(batch)?;
         let embedded = embed(&self.teacher, batch.inputs.view())?;
-        let mut flagged = vec![false; batch.len()];
-        for (row, _) in reply.answered() {
-            let account = batch.account[row];
-            let state = of_account(&mut self.states, account);
-            flagged[row] = self.pairs.observe(state, &embedded[row]) == Verdict::Alarm;
-            self.flags.note(account, flagged[row]);
-        }
-        respond(self.response, self.name(), self.key, batch, reply, &flagged)
+        let name = self.name();
+        self.watch.judge(name, batch, reply, |state, row, _| {
+            Ok(self.pairs.observe(state, &embedded[row]) == Verdict::Alarm)
+        })
     }
 
     fn flags(&self) -> Option<&Flags> {
-        Some(&self.flags)
+        Some(self.watch.flags())
     }
 }
 

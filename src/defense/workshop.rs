@@ -201,8 +201,13 @@ impl Workshop {
             inputs: self.inputs.select(Axis(0), index),
             targets: Targets::Labels(index.iter().map(|&i| self.labels[i]).collect()),
         };
+        self.taught(arch, &lesson, loss, seed)
+    }
+
+    /// A network trained as the teacher was, on this lesson.
+    pub fn taught(&self, arch: &Arch, lesson: &Lesson, loss: Loss, seed: Seed) -> Result<Model> {
         let fresh = self.fresh(arch, seed.child("init"))?;
-        Ok(fit(fresh, &lesson, loss, &self.recipe, seed.child("fit"))?.selected)
+        Ok(fit(fresh, lesson, loss, &self.recipe, seed.child("fit"))?.selected)
     }
 
     /// All rows.

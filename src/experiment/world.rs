@@ -277,9 +277,11 @@ fn workshop(
         Source::Model(model) => Some(Arc::clone(model)),
         _ => None,
     };
+    // Without a defense there is nothing to make from a copy of the rows.
+    let rows = if spec.defense.is_empty() { &[] } else { &split.teacher[..] };
     Workshop {
-        inputs: data.inputs.select(Axis(0), &split.teacher),
-        labels: split.teacher.iter().map(|&i| data.labels[i]).collect(),
+        inputs: data.inputs.select(Axis(0), rows),
+        labels: rows.iter().map(|&i| data.labels[i]).collect(),
         shape: data.shape,
         classes: data.classes,
         range: data.range,

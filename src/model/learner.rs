@@ -31,7 +31,7 @@ impl Learner {
             goal: &Goal::Hard(Vec::new()),
             moves: None,
         };
-        let trainer = Trainer::new(&start, recipe, seed)?;
+        let trainer = Trainer::new(&start, recipe, recipe.steps, seed)?;
         Ok(Self { model, trainer, flops: 0.0 })
     }
 

@@ -53,9 +53,10 @@ pub(super) fn train(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Tr
     let (rows_trained, batch) = (rows.len(), recipe.batch.min(rows.len()));
     let mut validation = Validation::new(start, held);
     let mut order = Order::new(rows, seed);
-    let mut trainer = Trainer::new(start, recipe, seed)?;
+    let all = recipe.steps_of(rows_trained);
+    let mut trainer = Trainer::new(start, recipe, all, seed)?;
     let mut taken = Vec::with_capacity(batch);
-    let (mut steps, all) = (0, recipe.steps_of(rows_trained));
+    let mut steps = 0;
     while steps < all {
         order.take(batch, &mut taken);
         trainer.step(start, &taken, recipe.schedule.factor(steps, all))?;
@@ -82,7 +83,7 @@ pub(super) fn learn(
     seed: Seed,
     mut teach: impl FnMut(&[f32], usize) -> Result<(Array2<f32>, Goal)>,
 ) -> Result<Vec<f32>> {
-    let mut trainer = Trainer::new(first, recipe, seed)?;
+    let mut trainer = Trainer::new(first, recipe, recipe.steps, seed)?;
     for step in 0..recipe.steps {
         let (inputs, goal) = teach(&trainer.params, step)?;
         let rows: Vec<usize> = (0..inputs.nrows()).collect();
@@ -242,14 +243,19 @@ pub(super) struct Trainer {
 }
 
 impl Trainer {
-    pub(super) fn new(start: &Start<'_>, recipe: &Recipe, seed: Seed) -> Result<Self> {
+    /// For a training of `planned` steps.
+    pub(super) fn new(
+        start: &Start<'_>,
+        recipe: &Recipe,
+        planned: usize,
+        seed: Seed,
+    ) -> Result<Self> {
         let shards = (0..recipe.shards).map(|_| Shard::new(start)).collect::<Result<_>>()?;
         let spans = recipe.decay.spans(start.network.slots());
         let updater = Updater::new(&recipe.optimizer, spans);
         let params = start.params.to_vec();
         let (steps, last_loss) = (0, None);
         let Recipe { clip, max_norm, threads, .. } = *recipe;
-        let planned = recipe.steps_of(start.inputs.nrows());
         let seed = seed.child("pass");
         Ok(Self {
             params,

@@ -156,9 +156,11 @@ pub fn objective_cards() -> Vec<Card> {
 /// All recoveries.
 pub fn recovery_cards() -> Vec<Card> {
     let lines = |r: &RecoverySpec| match r {
-        RecoverySpec::Average { .. } => {
-            ("", "n times the budget", "asks every row n times and averages; against fresh noise")
-        }
+        RecoverySpec::Average { .. } => (
+            "closed form: the mean of n has 1/n the variance",
+            "n times the budget",
+            "asks every row n times and averages; against fresh noise",
+        ),
         RecoverySpec::Counter => (
             "Tramer et al. 2020, On Adaptive Attacks",
             "the defense and its parameters",
@@ -189,7 +191,7 @@ pub fn recovery_cards() -> Vec<Card> {
             "probabilities; the defense's temperature",
             "undoes a known temperature exactly",
         ),
-        RecoverySpec::None => ("", "", "takes answers as they come"),
+        RecoverySpec::None => ("no method of its own", "nothing", "takes answers as they come"),
         RecoverySpec::PartialBayes { .. } => (
             "Tang et al. 2024, ModelGuard",
             "probabilities; the defense and its parameters",

@@ -20,51 +20,38 @@ pub(super) struct Dfal {
     candidates: usize,
     /// Rows that pass DeepFool for each row asked; none where it decides alone.
     filter: Option<usize>,
-    asked: Vec<usize>,
 }
 
 impl Dfal {
-    pub(super) fn new(
+    pub(super) const fn new(
         rounds: Rounds,
         iterations: usize,
         candidates: usize,
         filter: Option<usize>,
     ) -> Self {
-        Self { rounds, iterations, candidates, filter, asked: Vec::new() }
-    }
-
-    /// Places in the waiting list of `n` rows to ask.
-    fn places(&self, view: &View<'_>, n: usize, own: &dyn Own) -> Result<Vec<usize>> {
-        let looked_at = self.rounds.waiting.len().min(self.candidates.max(n));
-        let rows = view.pool.select(Axis(0), &self.rounds.waiting[..looked_at]);
-        let far = distances(rows.view(), own, self.iterations)?;
-        let mut near_first: Vec<usize> = (0..looked_at).collect();
-        near_first.sort_by(|&a, &b| far[a].total_cmp(&far[b]).then(a.cmp(&b)));
-        let Some(filter) = self.filter else {
-            near_first.truncate(n);
-            return Ok(near_first);
-        };
-        near_first.truncate(n.saturating_mul(filter).min(looked_at));
-        let points = own.probs(rows.select(Axis(0), &near_first).view())?;
-        let centers = own.probs(view.pool.select(Axis(0), &self.asked).view())?;
-        Ok(farthest(&points, &centers, n).into_iter().map(|i| near_first[i]).collect())
+        Self { rounds, iterations, candidates, filter }
     }
 }
 
 impl Strategy for Dfal {
     fn pick(&mut self, view: &View<'_>, rows: usize, own: Option<&dyn Own>) -> Result<Array2<f32>> {
-        let n = self.rounds.share(rows);
-        let places = match own {
-            Some(own) if n > 0 => self.places(view, n, own)?,
-            _ => (0..n).collect(),
-        };
-        let picked = self.rounds.take(&places);
-        self.asked.extend(&picked);
-        Ok(view.pool.select(Axis(0), &picked))
+        let Self { rounds, iterations, candidates, filter } = self;
+        rounds.pick(view, rows, own, |rounds, n, own| {
+            let looked_at = rounds.waiting.len().min(n.max(*candidates));
+            let rows = view.pool.select(Axis(0), &rounds.waiting[..looked_at]);
+            let far = distances(rows.view(), own, *iterations)?;
+            let mut near_first: Vec<usize> = (0..looked_at).collect();
+            near_first.sort_by(|&a, &b| far[a].total_cmp(&far[b]).then(a.cmp(&b)));
+            let Some(filter) = filter else { return Ok(near_first) };
+            near_first.truncate(n.saturating_mul(*filter));
+            let points = own.probs(rows.select(Axis(0), &near_first).view())?;
+            let centers = own.probs(view.pool.select(Axis(0), &rounds.asked).view())?;
+            Ok(farthest(&points, &centers, n).into_iter().map(|i| near_first[i]).collect())
+        })
     }
 
     fn wants_model(&self) -> bool {
-        self.rounds.done > 0 && !self.rounds.waiting.is_empty()
+        self.rounds.wants_model()
     }
 }
 

@@ -60,20 +60,14 @@ fn uncertain_first(probs: &Array2<f64>, measure: Measure) -> Vec<usize> {
 
 impl Strategy for Entropy {
     fn pick(&mut self, view: &View<'_>, rows: usize, own: Option<&dyn Own>) -> Result<Array2<f32>> {
-        let n = self.rounds.share(rows);
-        let mut places = match own {
-            Some(own) if n > 0 => {
-                let waiting = view.pool.select(Axis(0), &self.rounds.waiting);
-                uncertain_first(&own.probs(waiting.view())?, self.measure)
-            }
-            _ => (0..n).collect(),
-        };
-        places.truncate(n);
-        Ok(view.pool.select(Axis(0), &self.rounds.take(&places)))
+        self.rounds.pick(view, rows, own, |rounds, _, own| {
+            let waiting = view.pool.select(Axis(0), &rounds.waiting);
+            Ok(uncertain_first(&own.probs(waiting.view())?, self.measure))
+        })
     }
 
     fn wants_model(&self) -> bool {
-        self.rounds.done > 0 && !self.rounds.waiting.is_empty()
+        self.rounds.wants_model()
     }
 }
 

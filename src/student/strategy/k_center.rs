@@ -10,12 +10,11 @@ use crate::student::View;
 
 pub(super) struct KCenter {
     rounds: Rounds,
-    asked: Vec<usize>,
 }
 
 impl KCenter {
     pub(super) fn new(order: Vec<usize>, rounds: usize, seed_share: f64) -> Self {
-        Self { rounds: Rounds::new(order, rounds, seed_share), asked: Vec::new() }
+        Self { rounds: Rounds::new(order, rounds, seed_share) }
     }
 }
 
@@ -44,22 +43,15 @@ pub(super) fn farthest(points: &Array2<f64>, centers: &Array2<f64>, k: usize) ->
 
 impl Strategy for KCenter {
     fn pick(&mut self, view: &View<'_>, rows: usize, own: Option<&dyn Own>) -> Result<Array2<f32>> {
-        let n = self.rounds.share(rows);
-        let places = match own {
-            Some(own) if n > 0 => {
-                let points = own.probs(view.pool.select(Axis(0), &self.rounds.waiting).view())?;
-                let centers = own.probs(view.pool.select(Axis(0), &self.asked).view())?;
-                farthest(&points, &centers, n)
-            }
-            _ => (0..n).collect(),
-        };
-        let picked = self.rounds.take(&places);
-        self.asked.extend(&picked);
-        Ok(view.pool.select(Axis(0), &picked))
+        self.rounds.pick(view, rows, own, |rounds, n, own| {
+            let points = own.probs(view.pool.select(Axis(0), &rounds.waiting).view())?;
+            let centers = own.probs(view.pool.select(Axis(0), &rounds.asked).view())?;
+            Ok(farthest(&points, &centers, n))
+        })
     }
 
     fn wants_model(&self) -> bool {
-        self.rounds.done > 0 && !self.rounds.waiting.is_empty()
+        self.rounds.wants_model()
     }
 }
 

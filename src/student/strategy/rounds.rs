@@ -2,9 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use ndarray::{Array2, Axis};
+
+use super::Own;
+use crate::error::Result;
+use crate::student::View;
+
 pub(super) struct Rounds {
     /// Pool rows not asked yet, in seeded order.
     pub waiting: Vec<usize>,
+    /// Pool rows asked so far.
+    pub asked: Vec<usize>,
     /// Rounds done, the random start included.
     pub done: usize,
     rounds: usize,
@@ -14,7 +22,7 @@ pub(super) struct Rounds {
 impl Rounds {
     /// A random start with `seed_share` of the budget, then `rounds` equal parts.
     pub fn new(order: Vec<usize>, rounds: usize, seed_share: f64) -> Self {
-        Self { waiting: order, rounds, seed_share, done: 0 }
+        Self { waiting: order, asked: Vec::new(), rounds, seed_share, done: 0 }
     }
 
     /// Rows of this round, when `rows` can be paid for in all. At least one, while any are left.
@@ -25,6 +33,31 @@ impl Rounds {
             rows.div_ceil((self.rounds + 1).saturating_sub(self.done).max(1))
         };
         want.max(1).min(rows).min(self.waiting.len())
+    }
+
+    /// The rows of a round, when `rows` can be paid for in all: the first of `places(self, n, own)`, places in the
+    /// waiting list, or of the list itself while there is no model.
+    pub fn pick(
+        &mut self,
+        view: &View<'_>,
+        rows: usize,
+        own: Option<&dyn Own>,
+        places: impl FnOnce(&Self, usize, &dyn Own) -> Result<Vec<usize>>,
+    ) -> Result<Array2<f32>> {
+        let n = self.share(rows);
+        let mut places = match own {
+            Some(own) if n > 0 => places(self, n, own)?,
+            _ => (0..n).collect(),
+        };
+        places.truncate(n);
+        let picked = self.take(&places);
+        self.asked.extend(&picked);
+        Ok(view.pool.select(Axis(0), &picked))
+    }
+
+    /// True once the random start is over, while rows wait.
+    pub const fn wants_model(&self) -> bool {
+        self.done > 0 && !self.waiting.is_empty()
     }
 
     /// Takes the rows at these places of the waiting list, in the order given.
