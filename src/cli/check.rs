@@ -126,7 +126,8 @@ fn steps(spec: &Spec, cell: &Cell) -> usize {
 fn work(loaded: &Loaded) -> Result<Vec<Work<'_>>> {
     let mut all: Vec<Work<'_>> = Vec::new();
     for cell in &loaded.plan.cells {
-        let (spec, data) = (&loaded.plan.variants[cell.variant].spec, &loaded.data[cell.variant]);
+        let (spec, data) =
+            (&loaded.plan.variants[cell.variant].spec, &loaded.data[cell.variant].set);
         let (arch, recipe) = match cell.role {
             Role::Teacher => (&spec.teacher.model, &spec.teacher.training),
             _ => (&student_of(spec, &cell.student)?.model, &spec.training),

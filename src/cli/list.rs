@@ -65,19 +65,17 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
         Kind::Strategies => student(retort::student::strategy_cards()),
         Kind::Objectives => student(retort::student::objective_cards()),
         Kind::Recoveries => student(retort::student::recovery_cards()),
-        Kind::Defenses => retort::defense::cards()
-            .into_iter()
-            .map(|c| {
-                Ok(Row {
-                    example: inline(&to_value(&c.example)?),
-                    what: format!("{}; counter {:?}", c.paper, c.example.counter()),
-                })
-            })
-            .collect::<Result<_>>()?,
-        Kind::Detectors => retort::campaign::spec::DetectorKind::examples()
-            .into_iter()
-            .map(|(kind, what)| Ok(Row { example: inline(&to_value(&kind)?), what: what.into() }))
-            .collect::<Result<_>>()?,
+        Kind::Defenses => retort::defense::cards().iter().map(defense).collect::<Result<_>>()?,
+        Kind::Detectors => {
+            let layers = retort::defense::cards().into_iter().filter(|c| c.detects);
+            let layers = layers.map(|c| defense(&c));
+            let campaigns = retort::campaign::spec::DetectorKind::examples().into_iter();
+            let campaigns = campaigns.map(|(kind, what)| {
+                let what = format!("in campaigns: {what}");
+                Ok(Row { example: inline(&to_value(&kind)?), what })
+            });
+            layers.chain(campaigns).collect::<Result<_>>()?
+        }
         Kind::Metrics => retort::metric::CATALOG
             .iter()
             .map(|m| Row {
@@ -100,6 +98,20 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
                 Ok(Row { example: inline(&to_value(&o)?), what })
             })
             .collect::<Result<_>>()?,
+    })
+}
+
+/// A layer in front of a classifier.
+fn defense(card: &retort::defense::DefenseCard) -> Result<Row> {
+    Ok(Row {
+        example: inline(&to_value(&card.example)?),
+        what: format!(
+            "{}; on {}; its defender owns {}; counter {:?}",
+            card.paper,
+            card.takes.join(", "),
+            card.owns,
+            card.example.counter()
+        ),
     })
 }
 

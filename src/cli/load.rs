@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use retort::data::Dataset;
 use retort::experiment::config::{self, Source};
 use retort::experiment::plan::{self, Plan, Variant};
 use retort::experiment::spec::{Spec, TeacherKind, Transport};
@@ -24,7 +23,7 @@ pub struct Loaded {
     /// Cells.
     pub plan: Plan,
     /// Data of each variant.
-    pub data: Vec<Dataset>,
+    pub data: Vec<world::Rows>,
     /// Folders and device.
     pub rim: Rim,
     /// Things worth a line on stderr.
@@ -117,12 +116,13 @@ pub fn from_source(source: Source, common: &Common) -> Result<Loaded> {
     let rim = rim(&base, common, &mut warnings)?;
     let (mut data, mut outside) = (Vec::new(), Vec::new());
     for (variant, point) in &variants {
-        let set = world::load_data(&variant.spec, &rim).map_err(|e| point.locate(e))?;
+        let rows = world::load_data(&variant.spec, &rim).map_err(|e| point.locate(e))?;
+        let set = &rows.set;
         let card =
             Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
         plan::check_fit(&variant.spec, card, set.shape).map_err(|e| point.locate(e))?;
-        outside.push(world::identity(&variant.spec, &set).map_err(|e| point.locate(e))?);
-        data.push(set);
+        outside.push(world::identity(&variant.spec, &rows).map_err(|e| point.locate(e))?);
+        data.push(rows);
     }
     let name = base.name.clone();
     let variants = variants.into_iter().map(|(v, _)| v).collect();

@@ -25,9 +25,9 @@ pub fn score(args: &Score, common: &Common) -> Result<u8> {
     })?;
     let loaded = load::from_source(load::source_of_run(&args.run)?, common)?;
     let spec = &loaded.plan.variants[0].spec;
-    let key = plan::teacher_key(spec, &loaded.data[0].hash, session.seed);
+    let key = plan::teacher_key(spec, &loaded.data[0].set.hash, session.seed);
     let ground = Ground::lay(spec, &loaded.data[0], session.seed, &key, &loaded.rim)?;
-    let probs = predictions(args, loaded.data[0].classes, ground.truth.labels.len())?;
+    let probs = predictions(args, loaded.data[0].set.classes, ground.truth.labels.len())?;
     let record = external::score(spec, &ground, &session, &args.name, probs)?;
     let folder = args.run.join("external");
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;

@@ -26,7 +26,7 @@ pub fn serve(args: &Serve, common: &Common) -> Result<u8> {
     let queries =
         args.queries.unwrap_or_else(|| spec.budget.queries.iter().copied().max().unwrap_or(1));
     spec.arm(&args.arm)?;
-    let key = plan::teacher_key(spec, &loaded.data[0].hash, seed);
+    let key = plan::teacher_key(spec, &loaded.data[0].set.hash, seed);
     let ground = Ground::lay(spec, &loaded.data[0], seed, &key, &loaded.rim)?;
     let session =
         Session { seed, arm: args.arm.clone(), queries, totals: Vec::new(), stages: Vec::new() };

@@ -61,6 +61,11 @@ pub trait Method {
         None
     }
 
+    /// True for a layer that judges accounts by what they have asked.
+    fn detects(&self) -> bool {
+        false
+    }
+
     /// True for a layer whose only cost to a student is time: without days in the budget it does nothing.
     fn waits(&self) -> bool {
         false

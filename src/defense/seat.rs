@@ -99,6 +99,10 @@ impl Method for Params {
         Promise { deterministic: false, stateful: true, ..self.response.promise() }
     }
 
+    fn detects(&self) -> bool {
+        true
+    }
+
     fn counter(&self) -> Counter {
         Counter::MoreAccounts
     }

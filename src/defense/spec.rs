@@ -15,8 +15,8 @@ use super::{
     temperature, top_k,
 };
 use crate::error::{Error, Result};
-use crate::model::Model;
-use crate::oracle::Card;
+use crate::model::{Arch, InputShape, Model};
+use crate::oracle::{AnswerKind, Card};
 use crate::seed::Seed;
 
 /// One layer, as configs write it.
@@ -98,6 +98,12 @@ pub struct DefenseCard {
     pub example: DefenseSpec,
     /// Where it comes from.
     pub paper: &'static str,
+    /// Answers that it works on.
+    pub takes: Vec<&'static str>,
+    /// What a defender must own.
+    pub owns: &'static str,
+    /// True for a layer that judges accounts.
+    pub detects: bool,
 }
 
 /// A layer's kind with its settings, as it is written: `round(digits=1)`.
@@ -113,8 +119,43 @@ pub(super) fn label(kind: &str, spec: &impl Serialize) -> String {
 pub fn cards() -> Vec<DefenseCard> {
     DefenseSpec::examples()
         .into_iter()
-        .map(|example| DefenseCard { kind: example.kind(), paper: example.paper(), example })
+        .map(|example| DefenseCard {
+            kind: example.kind(),
+            paper: example.paper(),
+            takes: takes(&example),
+            owns: owns(&example),
+            detects: example.method().detects(),
+            example,
+        })
         .collect()
+}
+
+/// Kinds of answers that a layer works on.
+fn takes(layer: &DefenseSpec) -> Vec<&'static str> {
+    let kinds =
+        [AnswerKind::Probs, AnswerKind::Logits, AnswerKind::TopK { k: 3 }, AnswerKind::Labels];
+    let card = |answers| Card { inputs: 64, classes: 10, answers };
+    let works = kinds.into_iter().filter(|kind| layer.card_after(card(*kind)).is_ok());
+    works.map(AnswerKind::name).collect()
+}
+
+/// What a layer is made from.
+fn owns(layer: &DefenseSpec) -> &'static str {
+    let arch = Arch::Mlp { hidden: vec![64] };
+    let outline = |model, rows| Outline {
+        shape: InputShape::Image { c: 1, h: 8, w: 8 },
+        classes: 10,
+        arch: &arch,
+        model,
+        rows,
+    };
+    if layer.fits(&outline(false, 0)).is_ok() {
+        "nothing"
+    } else if layer.fits(&outline(false, 1000)).is_ok() {
+        "rows with labels"
+    } else {
+        "rows and the teacher's model"
+    }
 }
 
 impl DefenseSpec {

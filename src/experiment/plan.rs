@@ -155,19 +155,26 @@ fn push(
     Ok(())
 }
 
+/// Writes `files` for a data set that is the user's own files.
+fn without_paths(table: &mut Value, key: &str) {
+    if let Some(dataset) = table.get_mut(key).filter(|dataset| dataset.is_object()) {
+        *dataset = "files".into();
+    }
+}
+
 /// The resolved config of one cell: what can change its record, and no path.
 pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let mut teacher = serde_json::to_value(&spec.teacher).map_err(internal)?;
     if let Value::Object(map) = &mut teacher {
         map.remove("path"); // a path is no part of an identity: `world::identity` has the content
-        if map.get("dataset").is_some_and(Value::is_object) {
-            map.insert("dataset".into(), "files".into());
-        }
     }
+    without_paths(&mut teacher, "dataset");
+    let mut split = serde_json::to_value(&spec.split).map_err(internal)?;
+    without_paths(&mut split, "pool-dataset");
     let mut config = json!({
         "teacher": teacher,
-        "split": spec.split,
+        "split": split,
         "api": spec.api,
         "device": spec.device,
         "measure": spec.measure,

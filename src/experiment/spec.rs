@@ -10,7 +10,7 @@ use crate::defense::DefenseSpec;
 use crate::error::{Error, Result, check_name, first_repeat, nearest};
 use crate::model::{Arch, Recipe};
 use crate::oracle::teacher::Reveal;
-use crate::student::StudentSpec;
+use crate::student::{PoolKnown, StudentSpec};
 
 /// A whole experiment: cells = defenses x students x budgets x seeds x swept keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -300,6 +300,14 @@ impl Spec {
         }
         for (i, student) in self.student.iter().enumerate() {
             student.validate().map_err(|e| e.under(&format!("student[{i}]")))?;
+            let strange = self.split.pool_dataset.is_some() && !student.strategy.makes_inputs();
+            if strange && student.knows.pool == PoolKnown::In {
+                return Err(Error::config(
+                    format!("student[{i}].knows.pool"),
+                    format!("`in` for `{}`, who asks rows of another set", student.name),
+                    "`near` or `out-of-domain`",
+                ));
+            }
             if student.strategy.needs_public() && self.split.public == 0 {
                 let kind = student.strategy.kind();
                 return Err(Error::config(

@@ -15,9 +15,8 @@ use serde::de::DeserializeOwned;
 use super::folder::RunFolder;
 use super::plan::{self, Cell, Plan};
 use super::record::{Record, Role};
-use super::world::{Ground, Rim};
+use super::world::{Ground, Rim, Rows};
 use super::{provenance, run};
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 /// What happens, for whoever shows progress.
@@ -55,7 +54,7 @@ pub struct Finished {
 /// Grounds of a plan, laid on first use and shared by all cells of a (variant, seed).
 pub struct Grounds<'a> {
     plan: &'a Plan,
-    data: &'a [Dataset],
+    data: &'a [Rows],
     rim: &'a Rim,
     laid: BTreeMap<(usize, u64), OnceLock<std::result::Result<Ground, String>>>,
     typed: Mutex<BTreeMap<(usize, u64), Error>>,
@@ -63,7 +62,7 @@ pub struct Grounds<'a> {
 
 impl<'a> Grounds<'a> {
     /// Nothing is laid yet.
-    pub fn new(plan: &'a Plan, data: &'a [Dataset], rim: &'a Rim) -> Self {
+    pub fn new(plan: &'a Plan, data: &'a [Rows], rim: &'a Rim) -> Self {
         let laid = plan.cells.iter().map(|c| ((c.variant, c.seed), OnceLock::new())).collect();
         Self { plan, data, rim, laid, typed: Mutex::default() }
     }
@@ -76,7 +75,7 @@ impl<'a> Grounds<'a> {
         let ground = slot.get_or_init(|| {
             let spec = &self.plan.variants[cell.variant].spec;
             let data = &self.data[cell.variant];
-            let teacher = plan::teacher_key(spec, &data.hash, cell.seed);
+            let teacher = plan::teacher_key(spec, &data.set.hash, cell.seed);
             Ground::lay(spec, data, cell.seed, &teacher, self.rim).map_err(|e| {
                 let text = e.to_string();
                 if let Ok(mut typed) = self.typed.lock() {
@@ -95,7 +94,8 @@ impl<'a> Grounds<'a> {
     pub fn compute(&self, cell: &Cell) -> Result<Record> {
         let variant = &self.plan.variants[cell.variant];
         let data = &self.data[cell.variant];
-        let work = || run::run(cell, &variant.label, &variant.spec, data, self.of(cell)?, self.rim);
+        let work =
+            || run::run(cell, &variant.label, &variant.spec, &data.set, self.of(cell)?, self.rim);
         caught(&cell.id, work)
     }
 }
@@ -166,7 +166,7 @@ pub fn run_missing<R: Serialize + DeserializeOwned + Send>(
 /// Runs what is missing of `plan` into `folder`.
 pub fn run_all(
     plan: &Plan,
-    data: &[Dataset],
+    data: &[Rows],
     rim: &Rim,
     folder: &RunFolder,
     jobs: &Jobs<'_>,

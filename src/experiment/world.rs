@@ -99,10 +99,20 @@ pub struct Truth {
     pub boundary: (Array2<f32>, Vec<usize>),
 }
 
+/// The rows of an experiment.
+pub struct Rows {
+    /// What the teacher knows.
+    pub set: Dataset,
+    /// What students ask instead, where the pool is of another set.
+    pub strangers: Option<Dataset>,
+}
+
 /// Loads the data of a spec and checks it against what the spec asks for.
-pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Dataset> {
-    let data = spec.teacher.dataset.load(rim.data_root.as_deref())?;
-    Split::draw(&spec.split, &data, Seed::new(0))?;
+pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Rows> {
+    let root = rim.data_root.as_deref();
+    let set = spec.teacher.dataset.load(root)?;
+    let strangers = spec.split.pool_dataset.as_ref().map(|other| other.load(root)).transpose()?;
+    Split::draw(&spec.split, &set, strangers.as_ref(), Seed::new(0))?;
     let pool = spec.split.pool as u64;
     for (i, student) in spec.student.iter().enumerate() {
         let Some(&over) = spec.budget.queries.iter().find(|&&q| q > pool) else { break };
@@ -120,21 +130,27 @@ pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Dataset> {
     if spec.teacher.kind == TeacherKind::Answers {
         check_table(spec)?;
     }
-    Ok(data)
+    Ok(Rows { set, strangers })
 }
 
 /// Hash of what a spec only points at: the rows, and the teacher's file where there is one. Part of
 /// every cell's id, so that another file under the same name is another cell.
-pub fn identity(spec: &Spec, data: &Dataset) -> Result<String> {
-    let Some(path) = &spec.teacher.path else { return Ok(data.hash.clone()) };
+pub fn identity(spec: &Spec, rows: &Rows) -> Result<String> {
+    let strangers = rows.strangers.as_ref().map(|other| format!(" {}", other.hash));
+    let hash = format!("{}{}", rows.set.hash, strangers.unwrap_or_default());
+    let Some(path) = &spec.teacher.path else { return Ok(hash) };
     let bytes = std::fs::read(path).map_err(|e| {
         Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
     })?;
-    Ok(super::plan::short_hash(&format!("{} {}", data.hash, blake3::hash(&bytes).to_hex())))
+    Ok(super::plan::short_hash(&format!("{hash} {}", blake3::hash(&bytes).to_hex())))
 }
 
 /// A table of answers knows the rows of its data set and no others: whoever makes up inputs is refused.
 fn check_table(spec: &Spec) -> Result<()> {
+    if spec.split.pool_dataset.is_some() {
+        let expected = "a pool of the set that the table answers for";
+        return Err(Error::config("split.pool-dataset", "another set", expected));
+    }
     for (i, student) in spec.student.iter().enumerate() {
         let arms = spec.arms();
         let jitters = arms.iter().any(|arm| {
@@ -156,22 +172,24 @@ fn check_table(spec: &Spec) -> Result<()> {
 
 impl Ground {
     /// Splits, trains or opens the teacher of `seed`, and measures what is true.
-    pub fn lay(spec: &Spec, data: &Dataset, seed: u64, key: &str, rim: &Rim) -> Result<Self> {
+    pub fn lay(spec: &Spec, rows: &Rows, seed: u64, key: &str, rim: &Rim) -> Result<Self> {
         let root = Seed::new(seed);
-        let split = Split::draw(&spec.split, data, root.child("split"))?;
+        let Rows { set: data, strangers } = rows;
+        let split = Split::draw(&spec.split, data, strangers.as_ref(), root.child("split"))?;
+        let asked = strangers.as_ref().unwrap_or(data);
         let source = open_source(spec, data, &split, root, key, rim)?;
         let rows = |index: &[usize]| data.inputs.select(Axis(0), index);
         let labels = |index: &[usize]| index.iter().map(|&i| data.labels[i]).collect::<Vec<_>>();
         let truth = Truth::measure(spec, data, &split, &source, root.child("measure"))?;
-        let (asked, known) = (rows(&split.traffic), labels(&split.traffic));
-        let traffic = Traffic::draw(spec, &asked, &known, &source, root.child("traffic"))?;
+        let (honest, known) = (rows(&split.traffic), labels(&split.traffic));
+        let traffic = Traffic::draw(spec, &honest, &known, &source, root.child("traffic"))?;
         let workshop = workshop(spec, data, &split, &source, key, rim, root.child("workshop"));
         Ok(Self {
             seed,
             source,
             workshop,
             truth,
-            pool: rows(&split.pool),
+            pool: asked.inputs.select(Axis(0), &split.pool),
             public: rows(&split.public),
             public_labels: labels(&split.public),
             traffic,

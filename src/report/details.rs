@@ -1,6 +1,7 @@
 //! Tables beside the main ones, alike on the terminal and on the page: defenses at matched honest cost,
 //! other readings of the strongest student, and what students make of their budgets.
 
+use super::signs::{flags, marks};
 use super::summary::{Efficiency, FEWEST_STRENGTHS, Family, Slice, Why};
 use super::table::{fixed, percent, points, scaled};
 use super::tidy::not_comparable;
@@ -23,7 +24,10 @@ impl Table {
 
 /// The tables after the main ones that this slice has something for.
 pub(super) fn others(slice: &Slice<'_>) -> Vec<Table> {
-    [readings(slice), areas(slice), halves(slice)].into_iter().flatten().collect()
+    [readings(slice), flags(slice), marks(slice), areas(slice), halves(slice)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Worst-case recovered where each defense costs honest users the same. Without any ladder there is
@@ -168,7 +172,7 @@ fn by_student(
     }
 }
 
-fn heads(names: &[&str]) -> Vec<String> {
+pub(super) fn heads(names: &[&str]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 

@@ -19,6 +19,7 @@ mod payload;
 pub mod records;
 pub mod reproduce;
 mod rows;
+mod signs;
 pub mod summary;
 #[cfg(test)]
 mod synthetic;

@@ -4,6 +4,7 @@ use super::aggregate::{
     BySeed, by_seed, mean, mean_by_seed, paired, recovered, seed_had_no_effect,
 };
 use super::gather::Group;
+use super::signs::signs;
 use super::summary::{Estimate, Honest, Reference, Row, Why};
 use crate::experiment::record::{Record, Role};
 
@@ -48,6 +49,7 @@ fn row(group: &Group<'_>, first: &Record) -> Row {
         recovered_over_public: over(recovered(&of("accuracy"), &teachers, &public)),
         queries_spent: over(mean(&of("queries_spent"))),
         days: over(mean(&of("days"))),
+        signs: signs(&records),
         honest: honest(&[records]),
     }
 }

@@ -115,6 +115,35 @@ pub struct Row {
     pub queries_spent: Estimate,
     pub days: Estimate,
     pub honest: Honest,
+    pub signs: Signs,
+}
+
+/// What detectors and marks tell of a student; absent where its arm has none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Signs {
+    /// Share of its judged rows that were flagged.
+    pub flagged: Estimate,
+    /// Rows of one account up to its first flag, over the seeds that have one.
+    pub until: Estimate,
+    /// Share of honest users' judged rows that were flagged.
+    pub honest_flagged: Estimate,
+    /// Share of honest accounts flagged at least once.
+    pub honest_accounts_flagged: Estimate,
+    /// Tests of ownership.
+    pub tests: Vec<Test>,
+}
+
+/// A test of ownership of one student.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Test {
+    /// Name of the score that shows the effect.
+    pub effect_name: &'static str,
+    pub effect: Estimate,
+    /// Name of its p.
+    pub p_name: &'static str,
+    pub p: Estimate,
+    /// Seeds with a p below .01.
+    pub sure: usize,
 }
 
 /// What honest users got, for one row or one arm.

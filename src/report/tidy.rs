@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::summary::{
     Arm, Efficiency, Estimate, FEWEST_STRENGTHS, Family, Honest, MATCHED_LOSSES, Reference, Row,
-    Summary,
+    Signs, Summary,
 };
 
 /// One estimate and what it is about.
@@ -59,7 +59,8 @@ fn cell<'a>(out: &mut Vec<Line<'a>>, r: &'a Row) {
         ("days", r.days),
     ];
     let diverged = if r.diverged > 0 { format!("diverged: {}", r.diverged) } else { String::new() };
-    for (metric, e) in scores.into_iter().chain(honest(&r.honest, r.seeds)) {
+    let scores = scores.into_iter().chain(signs(&r.signs));
+    for (metric, e) in scores.chain(honest(&r.honest, r.seeds)) {
         let mut line = Line {
             what: "cell",
             slice: &r.slice,
@@ -72,6 +73,19 @@ fn cell<'a>(out: &mut Vec<Line<'a>>, r: &'a Row) {
         add(&mut line.note, &diverged);
         out.push(line);
     }
+}
+
+/// Those that the arm has.
+fn signs(signs: &Signs) -> Vec<(&'static str, Estimate)> {
+    let mut all = vec![
+        ("flagged", signs.flagged),
+        ("queries_until_detection", signs.until),
+        ("honest_flagged", signs.honest_flagged),
+        ("honest_accounts_flagged", signs.honest_accounts_flagged),
+    ];
+    all.retain(|(_, e)| e.n > 0);
+    all.extend(signs.tests.iter().flat_map(|t| [(t.effect_name, t.effect), (t.p_name, t.p)]));
+    all
 }
 
 fn arm<'a>(out: &mut Vec<Line<'a>>, a: &'a Arm) {

@@ -12,6 +12,7 @@ const FRAME: Place = (66, 4, 852, 388);
 
 /// A point.
 pub(in crate::report) struct Dot {
+    /// Written beside it; an empty one is not.
     pub name: String,
     /// Across, with the ends of its interval.
     pub x: (f64, (f64, f64)),
@@ -95,7 +96,7 @@ fn marks(area: &Area<'_>, dots: &[Dot], pixels: &[(i32, i32)]) -> Result<()> {
         let ink = if d.full { ink.filled() } else { ink.stroke_width(2) };
         area.draw(&Circle::new(*at, 5, ink)).map_err(failed)?;
     }
-    for (d, at) in dots.iter().zip(pixels) {
+    for (d, at) in dots.iter().zip(pixels).filter(|(d, _)| !d.name.is_empty()) {
         let place = labels::near(*at, (width(&d.name, 16), 16), &taken, FRAME);
         taken.push(place);
         leader(area, *at, place)?;
