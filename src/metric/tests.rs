@@ -185,6 +185,37 @@ fn hand_computed_scores() {
     let p = ndarray::array![[0.5, 0.5]];
     let q = ndarray::array![[0.25, 0.75]];
     assert!((kl_teacher_student(&p, &q) - 0.143_841_036_225_890_42).abs() < 1e-12);
+    assert_eq!(agreement(&[1, 2, 0], &[1, 0, 1]), 1.0 / 3.0);
+    assert_eq!(floor_agreement(&[0, 1, 1, 2], 3), 0.5);
+}
+
+#[test]
+fn a_class_that_the_teacher_rules_out_costs_nothing_and_rows_are_averaged() {
+    let p = ndarray::array![[0.5, 0.5], [1.0, 0.0]];
+    let q = ndarray::array![[0.25, 0.75], [0.5, 0.5]];
+    let by_hand = (0.143_841_036_225_890_42 + std::f64::consts::LN_2) / 2.0;
+    assert!((kl_teacher_student(&p, &q) - by_hand).abs() < 1e-12);
+    let impossible = kl_teacher_student(&q, &p);
+    assert!(impossible.is_finite() && impossible > 6.0, "{impossible}");
+}
+
+/// 25 times 7/25 is above 7 in floats, and 15 times what follows 11/15 is 11.
+#[test]
+fn a_confidence_on_an_edge_counts_below_and_one_above_it_above_whatever_a_product_rounds_to() {
+    let (low, _) = ece(&[7.0 / 25.0, 0.27], &[false, true], 25);
+    assert!((low - 0.225).abs() < 1e-12, "{low}");
+    let above = (11.0_f64 / 15.0).next_up();
+    let (high, _) = ece(&[above, 0.78], &[false, true], 15);
+    assert!((high - (above + 0.78 - 1.0) / 2.0).abs() < 1e-12, "{high}");
+}
+
+#[test]
+fn a_score_has_the_unit_and_the_direction_of_its_card() {
+    for card in CATALOG {
+        let score = Score::of(card.name, Some(0.5));
+        assert_eq!((&score.unit[..], score.better), (card.unit, card.better));
+        assert_eq!(Score::of(card.name, Some(f64::NAN)).value, None);
+    }
 }
 
 #[test]
