@@ -33,9 +33,9 @@ impl<'a> Work<'a> {
 const TRIAL: Duration = Duration::from_millis(100);
 const TRIAL_STEPS: usize = 20;
 
-/// Seconds of one core.
+/// Seconds of one core. A tree takes no steps, and little time.
 pub fn seconds(work: &[Work<'_>]) -> Result<f64> {
-    work.iter().map(|w| Ok(w.steps as f64 * step(w)?)).sum()
+    work.iter().filter(|w| w.arch.has_gradients()).map(|w| Ok(w.steps as f64 * step(w)?)).sum()
 }
 
 /// Seconds of a step, the fastest of as many trials as fit.

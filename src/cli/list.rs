@@ -56,10 +56,10 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
         Kind::Models => retort::model::Arch::examples()
             .into_iter()
             .map(|a| {
-                Ok(Row {
-                    example: inline(&to_value(&a)?),
-                    what: "trained with SGD or AdamW".into(),
-                })
+                let (net, tree) =
+                    ("trained with SGD or AdamW", "grown split by split; no gradients");
+                let what = if a.has_gradients() { net } else { tree };
+                Ok(Row { example: inline(&to_value(&a)?), what: what.into() })
             })
             .collect::<Result<_>>()?,
         Kind::Strategies => student(retort::student::strategy_cards()),

@@ -70,7 +70,7 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())
+        outline.needs_network(self.kind())
     }
 
     fn promise(&self) -> Promise {
@@ -115,6 +115,7 @@ fn widened(arch: &Arch, i: usize) -> Arch {
             let hidden = hidden.iter().map(|&h| width(h)).collect();
             Arch::Cnn { conv: conv.clone(), hidden }
         }
+        Arch::Tree { .. } => arch.clone(), // refused: trees of the same rows are the same tree
     }
 }
 

@@ -107,7 +107,7 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())?;
+        outline.needs_network(self.kind())?;
         let half = outline.rows / 2;
         for (key, rows) in [("window", self.window), ("reference", self.reference)] {
             if rows > half {

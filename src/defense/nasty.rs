@@ -67,7 +67,7 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())
+        outline.needs_network(self.kind())
     }
 
     /// Of the layer: the teacher behind it is another one, which may answer anything.

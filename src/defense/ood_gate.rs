@@ -72,7 +72,10 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())
+        match self.score {
+            Score::Msp | Score::Entropy => outline.needs_model(self.kind()),
+            Score::Energy | Score::Mahalanobis => outline.needs_network(self.kind()),
+        }
     }
 
     fn promise(&self) -> Promise {

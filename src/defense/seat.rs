@@ -87,7 +87,7 @@ impl Method for Params {
     }
 
     fn fits(&self, outline: &Outline<'_>) -> Result<()> {
-        outline.needs_model(self.kind())?;
+        outline.needs_network(self.kind())?;
         if outline.rows >= 4 {
             return Ok(());
         }

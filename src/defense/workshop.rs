@@ -258,9 +258,25 @@ impl Outline<'_> {
         ))
     }
 
-    /// Refuses an architecture that does not fit the rows.
+    /// Refuses a teacher that can only be asked, or has neither gradients nor features.
+    pub fn needs_network(&self, kind: &str) -> Result<()> {
+        self.needs_model(kind)?;
+        if self.arch.has_gradients() {
+            return Ok(());
+        }
+        let found = format!("`{kind}` for a teacher that is a `{}`", self.arch.kind());
+        Err(Error::config("kind", found, "a network as the teacher: it is made from one"))
+    }
+
+    /// Refuses an architecture, the teacher's own where absent, that is no network or does not fit the rows.
     pub fn needs_arch(&self, key: &str, arch: Option<&Arch>) -> Result<()> {
-        arch.unwrap_or(self.arch).check(self.shape, self.classes).map_err(|e| e.under(key))
+        let own = if arch.is_some() { "" } else { "nothing, for a teacher that is a " };
+        let arch = arch.unwrap_or(self.arch);
+        if !arch.has_gradients() {
+            let found = format!("{own}`{}`", arch.kind());
+            return Err(Error::config(key, found, "the architecture of a network"));
+        }
+        arch.check(self.shape, self.classes).map_err(|e| e.under(key))
     }
 }
 

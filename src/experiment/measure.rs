@@ -21,10 +21,11 @@ pub struct Judged<'a> {
 impl<'a> Judged<'a> {
     /// The teacher itself.
     pub fn teacher(ground: &'a Ground) -> Self {
-        let extra = vec![
+        let mut extra = vec![
             Score::of("floor_accuracy", Some(ground.truth.floor)),
             Score::of("floor_agreement", Some(ground.truth.floor_agreement)),
         ];
+        extra.extend(ground.workshop.teacher.iter().flat_map(|teacher| size(teacher)));
         Self { ground, probs: ground.truth.probs.clone(), top1: ground.truth.top1.clone(), extra }
     }
 
@@ -45,6 +46,7 @@ impl<'a> Judged<'a> {
         judged.extra.push(Score::of("agreement_uniform", on(&ground.truth.uniform)?));
         judged.extra.push(Score::of("agreement_boundary", on(&ground.truth.boundary)?));
         judged.extra.push(Score::of("transfer_asr", transfer(model, ground, spec)?));
+        judged.extra.extend(size(model));
         Ok(judged)
     }
 
@@ -93,6 +95,15 @@ impl<'a> Judged<'a> {
     }
 }
 
+/// Leaves of a decision tree, and how many of them answer differently; nothing of a network.
+fn size(model: &Model) -> Vec<Score> {
+    let Some(tree) = model.tree() else { return Vec::new() };
+    vec![
+        Score::of("leaves", Some(tree.leaves() as f64)),
+        Score::of("distinct_answers", Some(tree.distinct_answers() as f64)),
+    ]
+}
+
 /// What a diverged cell records: where it went wrong, and no accuracy.
 pub fn diverged(step: usize, last_loss: Option<f64>) -> Vec<Score> {
     vec![Score::of("diverged_at_step", Some(step as f64)), Score::of("last_finite_loss", last_loss)]
@@ -103,8 +114,8 @@ pub fn diverged(step: usize, last_loss: Option<f64>) -> Vec<Score> {
 /// class by the teacher changes.
 fn transfer(model: &Model, ground: &Ground, spec: &Spec) -> Result<Option<f64>> {
     let truth = &ground.truth;
-    if truth.uniform.1.is_empty() {
-        return Ok(None); // a table of answers knows no other inputs
+    if truth.uniform.1.is_empty() || model.tree().is_some() {
+        return Ok(None); // a table of answers knows no other inputs, a tree has no gradient
     }
     let right: Vec<usize> =
         (0..truth.labels.len()).filter(|&i| truth.top1[i] == truth.labels[i]).collect();

@@ -248,6 +248,9 @@ fn arch_label(arch: &Arch) -> String {
             let words: Vec<String> = conv.chain(hidden.iter().map(usize::to_string)).collect();
             format!("cnn-{}", words.join("-"))
         }
+        Arch::Tree { depth, leaf_rows, laplace } => {
+            format!("tree-{depth}-{leaf_rows}{}", if *laplace { "-laplace" } else { "" })
+        }
     }
 }
 
@@ -299,8 +302,7 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
 fn student_fits(student: &StudentSpec, arm: &ArmSpec, answers: AnswerKind) -> Result<()> {
     let recovery = resolved_recovery(student, &arm.stack);
     recovery.fits(answers).map_err(|e| e.under("recovery"))?;
-    student.strategy.fits(recovery.gives(answers)).map_err(|e| e.under("strategy"))?;
-    student.objective.fits(recovery.gives(answers)).map_err(|e| e.under("objective"))
+    student.fits(recovery.gives(answers))
 }
 
 /// The recovery a student uses in an arm: `counter` becomes what the arm's outermost defense with a

@@ -139,6 +139,13 @@ pub const CATALOG: &[MetricCard] = &[
     card("days", "days", Lower, "virtual time of the last answer"),
     card("student_flops", "flop", Lower, "floating-point operations of the student's training"),
     card("transfer_rows", "rows", Neither, "rows of the transfer set"),
+    card("leaves", "leaves", Neither, "leaves of a model that is a decision tree"),
+    card(
+        "distinct_answers",
+        "answers",
+        Neither,
+        "answers of its leaves that differ from each other",
+    ),
     card("dropped_rows", "rows", Neither, "answers of 0 or 1, which solve no equation"),
     card("honest_accuracy", "fraction", Higher, "accuracy of the answers that honest users got"),
     card(

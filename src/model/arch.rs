@@ -1,7 +1,8 @@
-//! From a network's plan to its layers: which weights there are, their shapes and their order.
+//! From a model's plan to its layers: which weights there are, their shapes and their order.
 //!
 //! The small convolutional network follows LeCun et al. 1998 in outline: convolution, pooling,
-//! convolution, pooling, a hidden layer. This file knows sizes only, never values.
+//! convolution, pooling, a hidden layer. This file knows sizes only, never values. A decision tree has no layers: its
+//! plan bounds what `tree` grows.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,12 @@ const WIDEST: usize = 8192;
 const DEEPEST: usize = 8;
 /// Smallest height and width of an image that two poolings leave anything of.
 const SMALLEST_IMAGE: usize = 8;
+/// Deepest decision tree that is grown.
+const DEEPEST_TREE: usize = 64;
+/// Most rows that a leaf may be asked to have.
+const FULLEST_LEAF: usize = 1_000_000;
 
-/// A network's plan, as configs write it.
+/// A model's plan, as configs write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Arch {
@@ -44,6 +49,21 @@ pub enum Arch {
         /// Units of each hidden layer, 0 to 8 layers.
         hidden: Vec<usize>,
     },
+    /// A decision tree, grown split by split (CART, Breiman et al. 1984). It has no gradient, and of the training
+    /// settings none counts.
+    #[serde(rename_all = "kebab-case")]
+    Tree {
+        /// Most splits between the root and a leaf, 1 to 64.
+        #[serde(default = "eight")]
+        depth: usize,
+        /// Fewest training rows of a leaf, 1 to 1000000.
+        #[serde(default = "five")]
+        leaf_rows: usize,
+        /// Whether a leaf of n rows and k classes answers (n_c + 1) / (n + k) in place of n_c / n (Laplace's rule), so
+        /// that pure leaves of different sizes answer differently.
+        #[serde(default, skip_serializing_if = "super::is_default")]
+        laplace: bool,
+    },
 }
 
 /// A convolution with bias and ReLU, and max pooling over 2x2 if asked.
@@ -67,6 +87,14 @@ const fn three() -> usize {
     3
 }
 
+const fn five() -> usize {
+    5
+}
+
+const fn eight() -> usize {
+    8
+}
+
 impl Arch {
     /// Its `kind` in a config.
     pub const fn kind(&self) -> &'static str {
@@ -75,7 +103,13 @@ impl Arch {
             Self::Mlp { .. } => "mlp",
             Self::Lenet { .. } => "lenet",
             Self::Cnn { .. } => "cnn",
+            Self::Tree { .. } => "tree",
         }
+    }
+
+    /// True for networks: they learn by gradients, and have features and gradients to be asked for.
+    pub const fn has_gradients(&self) -> bool {
+        !matches!(self, Self::Tree { .. })
     }
 
     /// One small value of each kind.
@@ -91,26 +125,29 @@ impl Arch {
                 ],
                 hidden: vec![48],
             },
+            Self::Tree { depth: eight(), leaf_rows: five(), laplace: false },
         ]
     }
 
     /// Refuses a plan that cannot be built for rows of this shape and this many classes.
     pub fn check(&self, shape: InputShape, classes: usize) -> Result<()> {
-        self.layers(shape, classes).map(|_| ())
+        check_rows(shape, classes)?;
+        match *self {
+            Self::Tree { depth, leaf_rows, .. } => {
+                check_within("model.depth", depth, DEEPEST_TREE)?;
+                check_within("model.leaf-rows", leaf_rows, FULLEST_LEAF)
+            }
+            _ => self.layers(shape, classes).map(|_| ()),
+        }
     }
 
-    /// The network, input to output.
+    /// The network, input to output; a tree is none.
     pub(super) fn network(&self, shape: InputShape, classes: usize) -> Result<Network> {
         self.layers(shape, classes).map(Network::new)
     }
 
     fn layers(&self, shape: InputShape, classes: usize) -> Result<Vec<Layer>> {
-        if classes < 2 {
-            return Err(Error::input("classes of a model", classes, "2 or more"));
-        }
-        if shape.is_empty() {
-            return Err(Error::input("features of a model's rows", 0, "1 or more"));
-        }
+        check_rows(shape, classes)?;
         match self {
             Self::Logistic {} => Ok(dense_stack(&[], shape.len(), classes, 0)),
             Self::Mlp { hidden } => {
@@ -122,8 +159,19 @@ impl Arch {
             }
             Self::Lenet { filters, hidden } => lenet(*filters, *hidden, shape, classes),
             Self::Cnn { conv, hidden } => cnn(conv, hidden, shape, classes),
+            Self::Tree { .. } => Err(Error::input("layers of a model", "a tree", "a network")),
         }
     }
+}
+
+fn check_rows(shape: InputShape, classes: usize) -> Result<()> {
+    if classes < 2 {
+        return Err(Error::input("classes of a model", classes, "2 or more"));
+    }
+    if shape.is_empty() {
+        return Err(Error::input("features of a model's rows", 0, "1 or more"));
+    }
+    Ok(())
 }
 
 /// Fully connected layers with ReLU on all but the last, their parameters from `at` on.
@@ -237,10 +285,14 @@ fn check_depth(layers: usize) -> Result<()> {
 }
 
 fn check_width(key: &str, width: usize) -> Result<()> {
-    if (1..=WIDEST).contains(&width) {
+    check_within(key, width, WIDEST)
+}
+
+fn check_within(key: &str, value: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&value) {
         return Ok(());
     }
-    Err(Error::config(key, width.to_string(), format!("1 to {WIDEST}")))
+    Err(Error::config(key, value.to_string(), format!("1 to {most}")))
 }
 
 #[cfg(test)]
@@ -286,6 +338,10 @@ mod tests {
         Arch::Cnn { conv, hidden: vec![] }
     }
 
+    fn tree(depth: usize, leaf_rows: usize) -> Arch {
+        Arch::Tree { depth, leaf_rows, laplace: false }
+    }
+
     #[test]
     fn a_network_of_convolutions_has_the_sizes_that_arithmetic_gives() {
         let network = cnn(5, 1).network(DIGITS, 10).unwrap();
@@ -309,6 +365,10 @@ mod tests {
             (cnn(5, 3).check(DIGITS, 10), "model.conv[1].pad: found 3, expected 0 to 2"),
             (cnn(2, 0).check(DIGITS, 10), "model.conv[1].kernel: found 2, expected 1, 3, 5 or 7"),
             (cnn(7, 0).check(DIGITS, 10), "model.conv[1].kernel: found images of 6x6"),
+            (tree(0, 5).check(DIGITS, 10), "model.depth: found 0, expected 1 to 64"),
+            (tree(65, 5).check(DIGITS, 10), "model.depth: found 65"),
+            (tree(8, 0).check(DIGITS, 10), "model.leaf-rows: found 0, expected 1 to"),
+            (tree(8, 5).check(DIGITS, 1), "classes of a model: found 1"),
         ];
         for (result, expected) in cases {
             let message = result.unwrap_err().to_string();

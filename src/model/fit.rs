@@ -10,7 +10,7 @@ use super::loss::{Goal, Loss, Targets, part::Part};
 use super::moves::Moves;
 use super::optim::Optimizer;
 use super::train::{Start, Trained, train};
-use super::{InputShape, Model, Schedule};
+use super::{InputShape, Model, Schedule, tree};
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 
@@ -152,7 +152,8 @@ impl Recipe {
     }
 }
 
-/// Trains `model` on `lesson`. Same seed, same device, same build: same weights, at any thread count.
+/// Trains `model` on `lesson`. Same seed, same device, same build: same weights, at any thread count. A tree is grown, and
+/// takes nothing from recipe or seed.
 pub fn fit(
     model: Model,
     lesson: &Lesson,
@@ -175,6 +176,9 @@ pub fn fit_part(
     seed: Seed,
 ) -> Result<Fitted> {
     recipe.check()?;
+    if model.tree().is_some() {
+        return tree::grow(&model, lesson, loss, outputs);
+    }
     let goal = check_lesson(&model, lesson, loss, outputs)?;
     if goal.ties_rows() && recipe.shards > 1 {
         return Err(Error::config(
@@ -185,10 +189,11 @@ pub fn fit_part(
     }
     let inputs = lesson.inputs.as_standard_layout();
     let [input, later] = recipe.dropout;
-    let dropping = (recipe.dropout != [0.0; 2]).then(|| model.network().dropping(input, later));
+    let dropping = (recipe.dropout != [0.0; 2]).then_some(model.network()?);
+    let dropping = dropping.map(|network| network.dropping(input, later));
     let start = Start {
-        network: dropping.as_ref().unwrap_or(model.network()),
-        params: model.params(),
+        network: dropping.as_ref().unwrap_or(model.network()?),
+        params: model.params()?,
         device: model.device(),
         inputs: inputs.view(),
         goal: &goal,
@@ -196,8 +201,8 @@ pub fn fit_part(
     };
     let Trained { last, selected, steps, batch } = train(&start, recipe, seed)?;
     let flops = 6.0 * model.multiply_adds() as f64 * (batch * steps) as f64;
-    let last = model.with_params(last);
-    let selected = selected.map_or_else(|| last.clone(), |params| model.with_params(params));
+    let last = model.with_params(last)?;
+    let selected = selected.map_or_else(|| Ok(last.clone()), |params| model.with_params(params))?;
     Ok(Fitted { last, selected, steps, flops })
 }
 

@@ -52,7 +52,8 @@ impl Model {
     ) -> Result<Array2<f32>> {
         let (n, d, c) = (inputs.nrows(), self.shape.len(), self.classes);
         let mut out = Vec::with_capacity(n * d);
-        let mut executor = self.executor()?;
+        let body = self.weighted()?;
+        let mut executor = body.executor(self.device)?;
         for (start, rows, x) in self.pieces(inputs)? {
             let goal = |logits: &[f32], grad: &mut [f32]| {
                 grad.fill(0.0);
@@ -60,9 +61,9 @@ impl Model {
                 rows.enumerate().for_each(|(i, (z, g))| f(start + i, z, g));
             };
             let take = |dx: &[f32]| out.extend_from_slice(dx);
-            executor.pull(&self.params, &x, rows, goal, take)?;
+            executor.pull(&body.params, &x, rows, goal, take)?;
         }
-        self.put_back(executor);
+        body.put_back(executor);
         Array2::from_shape_vec((n, d), out).map_err(|e| Error::Internal(e.to_string()))
     }
 

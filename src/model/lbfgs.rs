@@ -41,7 +41,7 @@ pub fn solve(model: &Model, lesson: &Lesson, loss: Loss, settings: &Lbfgs) -> Re
     let goal = fit::check_lesson(model, lesson, loss, 0..model.classes())?;
     let inputs: Vec<f64> = lesson.inputs.iter().map(|&x| f64::from(x)).collect();
     let mut task = Task {
-        runner: Runner::new(model.network()),
+        runner: Runner::new(model.network()?),
         goal,
         inputs,
         width: lesson.inputs.ncols(),
@@ -50,11 +50,11 @@ pub fn solve(model: &Model, lesson: &Lesson, loss: Loss, settings: &Lbfgs) -> Re
         part: vec![0.0; model.parameters()],
         evaluations: 0,
     };
-    let start: Vec<f64> = model.params().iter().map(|&w| f64::from(w)).collect();
+    let start: Vec<f64> = model.params()?.iter().map(|&w| f64::from(w)).collect();
     let (params, steps) = descend(&mut task, start, settings)?;
     let flops =
         6.0 * model.multiply_adds() as f64 * (lesson.inputs.nrows() * task.evaluations) as f64;
-    let last = model.with_params(params.into_iter().map(|w| w as f32).collect());
+    let last = model.with_params(params.into_iter().map(|w| w as f32).collect())?;
     Ok(Fitted { selected: last.clone(), last, steps, flops })
 }
 

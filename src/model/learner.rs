@@ -19,13 +19,13 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Starts from `model`. Of the recipe the update rule, the clip, the decay and the shards count.
+    /// Starts from `model`, a network. Of the recipe the update rule, the clip, the decay and the shards count.
     pub fn new(model: Model, recipe: &Recipe, seed: Seed) -> Result<Self> {
         recipe.check()?;
         let nothing = Array2::zeros((0, model.shape().len()));
         let start = Start {
-            network: model.network(),
-            params: model.params(),
+            network: model.network()?,
+            params: model.params()?,
             device: model.device(),
             inputs: nothing.view(),
             goal: &Goal::Hard(Vec::new()),
@@ -36,7 +36,7 @@ impl Learner {
     }
 
     /// The model as it is.
-    pub fn model(&self) -> Model {
+    pub fn model(&self) -> Result<Model> {
         self.model.with_params(self.trainer.params().to_vec())
     }
 
@@ -69,8 +69,8 @@ impl Learner {
     fn take(&mut self, inputs: ArrayView2<'_, f32>, goal: &Goal, factor: f64) -> Result<()> {
         let inputs = inputs.as_standard_layout();
         let start = Start {
-            network: self.model.network(),
-            params: self.model.params(),
+            network: self.model.network()?,
+            params: self.model.params()?,
             device: self.model.device(),
             inputs: inputs.view(),
             goal,
@@ -107,7 +107,8 @@ mod tests {
         (0..5).for_each(|_| learner.step(&lesson, Loss::HardLabel, 1.0).unwrap());
         let fitted = fit(model(), &lesson, Loss::HardLabel, &recipe, Seed::new(2)).unwrap();
         // A training takes the same rows in another order, so sums may differ in their last digits.
-        for (a, b) in learner.model().weights().unwrap().iter().zip(fitted.last.weights().unwrap())
+        for (a, b) in
+            learner.model().unwrap().weights().unwrap().iter().zip(fitted.last.weights().unwrap())
         {
             assert!(a.2.iter().zip(&b.2).all(|(a, b)| (a - b).abs() < 1e-4), "{} {:?}", a.0, b.2);
         }
@@ -120,9 +121,9 @@ mod tests {
         let recipe = Recipe { optimizer, ..Recipe::default() };
         let mut learner = Learner::new(model(), &recipe, Seed::new(2)).unwrap();
         let x = array![[0.3_f32, 0.7]];
-        let before = learner.model().logits(x.view()).unwrap();
+        let before = learner.model().unwrap().logits(x.view()).unwrap();
         learner.against(x.view(), array![[1.0, 0.0, -1.0]], 1.0).unwrap();
-        let after = learner.model().logits(x.view()).unwrap();
+        let after = learner.model().unwrap().logits(x.view()).unwrap();
         assert!(after[[0, 0]] < before[[0, 0]] && after[[0, 2]] > before[[0, 2]]);
         assert!(learner.against(x.view(), array![[f64::NAN, 0.0, 0.0]], 1.0).is_err());
     }

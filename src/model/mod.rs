@@ -26,6 +26,7 @@ mod reference;
 mod save;
 mod schedule;
 mod train;
+pub mod tree;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,7 @@ use executor::Executor;
 use init::Draw;
 use layer::Slot;
 use network::Network;
+use tree::Tree;
 
 /// True for what a file need not mention.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -86,13 +88,27 @@ impl InputShape {
 /// Name, shape and values of a parameter. Weights are `[inputs, outputs]`, biases `[outputs]`.
 pub type Parameter = (String, Vec<usize>, Vec<f32>);
 
-/// A trained or fresh network. Opaque: arrays in, arrays out. Clones share their weights.
+/// A trained or fresh network, or a decision tree. Opaque: arrays in, arrays out. Clones share their weights.
 #[derive(Clone)]
 pub struct Model {
     arch: Arch,
     shape: InputShape,
     classes: usize,
     device: Device,
+    body: Body,
+}
+
+/// What answers.
+#[derive(Clone)]
+enum Body {
+    Network(Weighted),
+    /// On the processor, whatever the model's device.
+    Tree(Arc<Tree>),
+}
+
+/// A network with its parameters.
+#[derive(Clone)]
+struct Weighted {
     network: Network,
     params: Arc<Vec<f32>>,
     /// Buffers that no question is using, with these weights in the kernel's order; shared by all clones.
@@ -105,7 +121,8 @@ const NEAR: usize = 1 << 17;
 const FAR: usize = 1 << 24;
 
 impl Model {
-    /// Fresh weights: He-uniform (Kaiming, fan in) as torch's `nn.Linear` and `nn.Conv2d` draw them.
+    /// Fresh weights: He-uniform (Kaiming, fan in) as torch's `nn.Linear` and `nn.Conv2d` draw them. A fresh tree is a leaf
+    /// with equal shares.
     pub fn init(
         arch: &Arch,
         shape: InputShape,
@@ -113,6 +130,9 @@ impl Model {
         device: Device,
         seed: Seed,
     ) -> Result<Self> {
+        if !arch.has_gradients() {
+            return Self::of_tree(arch, shape, classes, device, Tree::fresh(classes));
+        }
         let params = arch.network(shape, classes)?.draw(seed);
         Self::assemble(arch, shape, classes, device, params)
     }
@@ -142,13 +162,32 @@ impl Model {
         let network = arch.network(shape, classes)?;
         device.open()?;
         expect_shape("parameters of a model", &[params.len()], &[network.parameters()])?;
-        let (arch, params, spare) = (arch.clone(), Arc::new(params), Arc::default());
-        Ok(Self { arch, shape, classes, device, network, params, spare })
+        let body = Body::Network(Weighted::new(network, params));
+        Ok(Self { arch: arch.clone(), shape, classes, device, body })
+    }
+
+    /// A tree under a tree's plan, whose bounds are those of growing and need not hold for it.
+    pub fn of_tree(
+        arch: &Arch,
+        shape: InputShape,
+        classes: usize,
+        device: Device,
+        tree: Tree,
+    ) -> Result<Self> {
+        arch.check(shape, classes)?;
+        if arch.has_gradients() {
+            let expected = format!("what `{}` is made of", arch.kind());
+            return Err(Error::input("body of a model", "a tree", expected));
+        }
+        tree.check_fit(shape.len(), classes)?;
+        let body = Body::Tree(Arc::new(tree));
+        Ok(Self { arch: arch.clone(), shape, classes, device, body })
     }
 
     /// The same network with other parameters.
-    fn with_params(&self, params: Vec<f32>) -> Self {
-        Self { params: Arc::new(params), spare: Arc::default(), ..self.clone() }
+    fn with_params(&self, params: Vec<f32>) -> Result<Self> {
+        let body = Body::Network(Weighted::new(self.network()?.clone(), params));
+        Ok(Self { body, ..self.clone() })
     }
 
     /// Its plan.
@@ -171,19 +210,36 @@ impl Model {
         self.device
     }
 
-    /// Number of weights and biases.
-    pub fn parameters(&self) -> usize {
-        self.params.len()
+    /// The tree, where it is one.
+    pub fn tree(&self) -> Option<&Tree> {
+        match &self.body {
+            Body::Network(_) => None,
+            Body::Tree(tree) => Some(tree),
+        }
     }
 
-    /// Multiply-adds of one row, forward.
+    /// Number of weights and biases; of a tree the numbers of its nodes and leaves.
+    pub fn parameters(&self) -> usize {
+        match &self.body {
+            Body::Network(body) => body.params.len(),
+            Body::Tree(tree) => tree.numbers(),
+        }
+    }
+
+    /// Multiply-adds of one row, forward; a tree has none.
     pub fn multiply_adds(&self) -> usize {
-        self.network.multiply_adds()
+        match &self.body {
+            Body::Network(body) => body.network.multiply_adds(),
+            Body::Tree(_) => 0,
+        }
     }
 
     /// Every parameter, in fixed order.
     pub fn weights(&self) -> Result<Vec<Parameter>> {
-        Ok(self.network.named(&self.params))
+        Ok(match &self.body {
+            Body::Network(body) => body.network.named(&body.params),
+            Body::Tree(tree) => tree.named(),
+        })
     }
 
     /// blake3 of names, shapes and values of all parameters, in hex.
@@ -198,48 +254,58 @@ impl Model {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// Logits `[n, classes]` of inputs `[n, d]`. A row's logits do not depend on the other rows.
+    /// Logits `[n, classes]` of inputs `[n, d]`. A row's logits do not depend on the other rows. Those of a tree are
+    /// logarithms of its shares, none below that of the smallest normal number.
     pub fn logits(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        self.outputs(self.network.layers().len(), self.classes, inputs)
+        match &self.body {
+            Body::Network(body) => self.outputs(body.network.layers().len(), self.classes, inputs),
+            Body::Tree(_) => {
+                let log = |p: f64| libm::log(p.max(f64::from(f32::MIN_POSITIVE))) as f32;
+                Ok(self.probs(inputs)?.mapv(log))
+            }
+        }
     }
 
     /// Probabilities `[n, classes]`, rows sum to 1; softmax in 64 bits.
     pub fn probs(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
         let (rows, c) = (inputs.nrows(), self.classes);
+        let layers = match &self.body {
+            Body::Network(body) => body.network.layers().len(),
+            Body::Tree(tree) => {
+                expect_shape("model inputs", inputs.shape(), &[rows, self.shape.len()])?;
+                return Ok(tree.probs(inputs));
+            }
+        };
         let mut out = Vec::with_capacity(rows * c);
         let wide = |logits: &[f32]| out.extend(logits.iter().map(|&z| f64::from(z)));
-        self.answer(self.network.layers().len(), inputs, wide)?;
+        self.answer(layers, inputs, wide)?;
         loss::soften(&mut out, c);
         Array2::from_shape_vec((rows, c), out).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model.
+    /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model. A tree has none.
     pub fn features(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let (last, body) = self.network.layers().split_last().expect("a network has layers");
+        let (last, body) = self.network()?.layers().split_last().expect("a network has layers");
         self.outputs(body.len(), last.inputs(), inputs)
     }
 
-    fn network(&self) -> &Network {
-        &self.network
-    }
-
-    fn params(&self) -> &[f32] {
-        &self.params
-    }
-
-    /// An executor for a question: the spare one, if there is one.
-    fn executor(&self) -> Result<Executor> {
-        match self.spare.try_lock().ok().and_then(|mut spare| spare.take()) {
-            Some(runner) => Ok(Executor::Cpu(runner)),
-            None => Executor::of_fixed(&self.network, self.device, &self.params),
+    fn weighted(&self) -> Result<&Weighted> {
+        match &self.body {
+            Body::Network(body) => Ok(body),
+            Body::Tree(_) => Err(Error::input(
+                "model",
+                "a tree",
+                "a network, for what needs gradients or layers",
+            )),
         }
     }
 
-    /// Keeps an executor's buffers for the next question.
-    fn put_back(&self, executor: Executor) {
-        if let (Executor::Cpu(runner), Ok(mut spare)) = (executor, self.spare.try_lock()) {
-            *spare = Some(runner);
-        }
+    fn network(&self) -> Result<&Network> {
+        Ok(&self.weighted()?.network)
+    }
+
+    fn params(&self) -> Result<&[f32]> {
+        Ok(&self.weighted()?.params)
     }
 
     /// Cuts inputs `[n, d]` into pieces that fit: (first row, rows, their numbers).
@@ -250,7 +316,7 @@ impl Model {
         let (n, d) = inputs.dim();
         expect_shape("model inputs", &[n, d], &[n, self.shape.len()])?;
         let most = if self.device == Device::Cpu { NEAR } else { FAR };
-        let size = (most / self.network.width()).max(1);
+        let size = (most / self.network()?.width()).max(1);
         Ok((0..n).step_by(size).map(move |start| {
             let rows = size.min(n - start);
             let piece = inputs.slice_axis_move(Axis(0), (start..start + rows).into());
@@ -282,12 +348,34 @@ impl Model {
         inputs: ArrayView2<'_, f32>,
         mut take: impl FnMut(&[f32]),
     ) -> Result<()> {
-        let mut executor = self.executor()?;
+        let body = self.weighted()?;
+        let mut executor = body.executor(self.device)?;
         for (_, rows, x) in self.pieces(inputs)? {
-            executor.answer(&self.params, &x, rows, layers, &mut take)?;
+            executor.answer(&body.params, &x, rows, layers, &mut take)?;
         }
-        self.put_back(executor);
+        body.put_back(executor);
         Ok(())
+    }
+}
+
+impl Weighted {
+    fn new(network: Network, params: Vec<f32>) -> Self {
+        Self { network, params: Arc::new(params), spare: Arc::default() }
+    }
+
+    /// An executor for a question: the spare one, if there is one.
+    fn executor(&self, device: Device) -> Result<Executor> {
+        match self.spare.try_lock().ok().and_then(|mut spare| spare.take()) {
+            Some(runner) => Ok(Executor::Cpu(runner)),
+            None => Executor::of_fixed(&self.network, device, &self.params),
+        }
+    }
+
+    /// Keeps an executor's buffers for the next question.
+    fn put_back(&self, executor: Executor) {
+        if let (Executor::Cpu(runner), Ok(mut spare)) = (executor, self.spare.try_lock()) {
+            *spare = Some(runner);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
+use super::tree::Tree;
 use super::{Arch, Device, InputShape, Model, Parameter};
 use crate::error::{Error, Result};
 
@@ -65,13 +66,13 @@ impl Model {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let (header, tensors) = read(&bytes, path, &KIND)?;
         let Header { arch, shape, classes, provenance, .. } = header;
-        let values = in_order(&arch.network(shape, classes)?, tensors).map_err(|found| {
-            Error::data(path, "tensors", found, "exactly the tensors of its network")
+        let model = Self::made_of(&arch, shape, classes, device, tensors)?.map_err(|found| {
+            Error::data(path, "tensors", found, "exactly the tensors of its plan")
         })?;
-        Ok((Self::assemble(&arch, shape, classes, device, values)?, provenance))
+        Ok((model, provenance))
     }
 
-    /// A model of these parameters; names and shapes must be exactly those of the network.
+    /// A model of these parameters; names and shapes must be exactly those of the plan.
     pub fn from_tensors(
         arch: &Arch,
         shape: InputShape,
@@ -79,11 +80,31 @@ impl Model {
         device: Device,
         tensors: Vec<Parameter>,
     ) -> Result<Self> {
-        let values = in_order(&arch.network(shape, classes)?, tensors).map_err(|found| {
+        Self::made_of(arch, shape, classes, device, tensors)?.map_err(|found| {
             let expected = format!("exactly the tensors of `{}`", arch.kind());
             Error::input("parameters of a model", found, expected)
-        })?;
-        Self::assemble(arch, shape, classes, device, values)
+        })
+    }
+
+    /// The model of these parameters, or how they differ from what its plan needs.
+    fn made_of(
+        arch: &Arch,
+        shape: InputShape,
+        classes: usize,
+        device: Device,
+        tensors: Vec<Parameter>,
+    ) -> Result<std::result::Result<Self, String>> {
+        arch.check(shape, classes)?;
+        Ok(match arch.has_gradients() {
+            true => match in_order(&arch.network(shape, classes)?, tensors) {
+                Ok(values) => Ok(Self::assemble(arch, shape, classes, device, values)?),
+                Err(found) => Err(found),
+            },
+            false => match Tree::from_named(tensors, shape.len(), classes) {
+                Ok(tree) => Ok(Self::of_tree(arch, shape, classes, device, tree)?),
+                Err(found) => Err(found),
+            },
+        })
     }
 
     fn to_bytes(&self, provenance: &Provenance) -> Result<Vec<u8>> {

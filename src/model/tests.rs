@@ -18,6 +18,10 @@ fn models() -> impl Iterator<Item = Model> {
     Arch::examples().into_iter().map(move |a| init(&a, DIGITS)).chain([init(&flat, wide)])
 }
 
+fn networks() -> impl Iterator<Item = Model> {
+    models().filter(|model| model.arch().has_gradients())
+}
+
 #[test]
 fn a_row_is_answered_alike_in_any_company() {
     for model in models() {
@@ -43,7 +47,7 @@ fn probabilities_are_the_softmax_and_sum_to_one() {
 
 #[test]
 fn input_gradients_agree_with_differences_of_logits_and_losses() {
-    for model in models() {
+    for model in networks() {
         let x = inputs(3, model.shape().len());
         let class = [2, 0, 9];
         let logit = model.input_grad(x.view(), &class).unwrap();
@@ -71,7 +75,7 @@ fn input_gradients_agree_with_differences_of_logits_and_losses() {
 
 #[test]
 fn logits_are_the_last_layer_applied_to_the_features() {
-    for model in models() {
+    for model in networks() {
         let x = inputs(4, model.shape().len());
         let weights = model.weights().unwrap();
         let [.., (_, shape, weight), (_, _, bias)] = &weights[..] else { panic!("two layers") };
@@ -87,11 +91,11 @@ fn logits_are_the_last_layer_applied_to_the_features() {
 
 #[test]
 fn every_model_answers_by_its_own_weights() {
-    for model in models() {
+    for model in networks() {
         let x = inputs(3, model.shape().len());
         let before = model.logits(x.view()).unwrap();
-        let moved = model.params().iter().map(|w| w + 0.01).collect();
-        let other = model.with_params(moved);
+        let moved = model.params().unwrap().iter().map(|w| w + 0.01).collect();
+        let other = model.with_params(moved).unwrap();
         assert_ne!(other.logits(x.view()).unwrap(), before);
         assert_eq!(model.logits(x.view()).unwrap(), before);
     }
@@ -118,8 +122,30 @@ fn wrong_shapes_and_classes_are_refused() {
 }
 
 #[test]
+fn a_tree_refuses_what_needs_gradients_or_layers() {
+    let tree = models().find(|model| model.tree().is_some()).unwrap();
+    let x = inputs(2, 64);
+    let refused = [
+        tree.features(x.view()).map(|_| ()),
+        tree.input_grad(x.view(), &[0, 1]).map(|_| ()),
+        tree.loss_input_grad(x.view(), &[0, 1]).map(|_| ()),
+        tree.last_layer_grad(x.view(), &[0, 1]).map(|_| ()),
+        tree.logits_along_ones(x.view()).map(|_| ()),
+        Learner::new(tree.clone(), &Recipe::default(), Seed::new(1)).map(|_| ()),
+    ];
+    for result in refused {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("found a tree, expected a network"), "{message}");
+    }
+    let lesson = Lesson { inputs: x, targets: Targets::Labels(vec![0, 1]) };
+    let settings = Lbfgs { ridge: 0.0, gtol: 1e-6, iterations: 1 };
+    assert!(solve(&tree, &lesson, Loss::HardLabel, &settings).is_err());
+    assert!(fit(tree, &lesson, Loss::Misinformation, &Recipe::default(), Seed::new(1)).is_err());
+}
+
+#[test]
 fn normal_weights_have_a_deviation_of_one_over_the_root_of_their_inputs() {
-    for arch in Arch::examples() {
+    for arch in Arch::examples().into_iter().filter(Arch::has_gradients) {
         let model = Model::init_normal(&arch, DIGITS, 10, Device::Cpu, Seed::new(1)).unwrap();
         for (name, shape, values) in model.weights().unwrap() {
             if shape.len() == 1 {

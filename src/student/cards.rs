@@ -109,6 +109,11 @@ pub fn strategy_cards() -> Vec<Card> {
             "public seed rows; labels do; trains between rounds",
             "moves rows towards random classes",
         ),
+        StrategySpec::TreePaths { .. } => (
+            "Tramer et al. 2016, section 4.2, algorithm 1",
+            "inputs anywhere; probabilities or top-k; a tree as the teacher",
+            "walks from leaf to leaf of a decision tree and finds where each ends",
+        ),
         StrategySpec::Uniform {} => (
             "Tramer et al. 2016, section 6",
             "inputs anywhere; labels do",

@@ -37,8 +37,13 @@ fn spec_of(
 fn students() -> Vec<StudentSpec> {
     let soft = ObjectiveSpec::default;
     let mut all = Vec::new();
+    let tree = Arch::Tree { depth: 3, leaf_rows: 2, laplace: false };
     for strategy in StrategySpec::examples() {
-        let spec = spec_of(strategy, soft(), RecoverySpec::None);
+        let paths = matches!(strategy, StrategySpec::TreePaths { .. });
+        let mut spec = spec_of(strategy, soft(), RecoverySpec::None);
+        if paths {
+            spec.model = tree.clone();
+        }
         let copycat = matches!(spec.strategy, StrategySpec::Copycat { .. });
         let objective = if copycat { ObjectiveSpec::HardLabel {} } else { soft() };
         all.push(StudentSpec { objective, ..spec });
@@ -55,6 +60,11 @@ fn students() -> Vec<StudentSpec> {
             other => other,
         };
         all.push(spec_of(StrategySpec::Random {}, soft(), recovery));
+    }
+    // A tree that learns as networks do.
+    for objective in [soft(), ObjectiveSpec::HardLabel {}] {
+        let spec = spec_of(StrategySpec::Random {}, objective, RecoverySpec::None);
+        all.push(StudentSpec { model: tree.clone(), ..spec });
     }
     all.push(spec_of(
         StrategySpec::Entropy { rounds: 2, seed_share: 0.4, measure: Measure::Margin },
@@ -139,9 +149,7 @@ fn kinds(spec: &StudentSpec) -> Vec<AnswerKind> {
         .into_iter()
         .filter(|&kind| {
             let given = spec.recovery.gives(kind);
-            spec.recovery.fits(kind).is_ok()
-                && spec.strategy.fits(given).is_ok()
-                && spec.objective.fits(given).is_ok()
+            spec.recovery.fits(kind).is_ok() && spec.fits(given).is_ok()
         })
         .collect()
 }

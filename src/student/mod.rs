@@ -19,6 +19,7 @@ mod recovery;
 mod spec;
 mod standard;
 mod strategy;
+mod tree_paths;
 
 use ndarray::Array2;
 
@@ -28,6 +29,7 @@ use crate::oracle::Reply;
 use crate::seed::Seed;
 
 use data_free::DataFree;
+use tree_paths::TreePaths;
 
 pub use cards::{Card, objective_cards, recovery_cards, strategy_cards};
 pub use data_free::Settings as DataFreeSettings;
@@ -107,6 +109,10 @@ pub fn build(
 ) -> Result<Box<dyn Student>> {
     if let StrategySpec::DataFree(settings) = &spec.strategy {
         let student = DataFree::new(spec, *settings, recipe, device, shape, classes, seed)?;
+        return Ok(Box::new(student));
+    }
+    if let StrategySpec::TreePaths { step } = spec.strategy {
+        let student = TreePaths::new(step, &spec.model, device, shape, classes, seed)?;
         return Ok(Box::new(student));
     }
     let standard = Standard::new(spec, recipe, device, simulator, shape, classes, seed)?;

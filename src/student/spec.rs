@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectiveSpec, RecoverySpec, StrategySpec};
+use super::{Completion, ObjectiveSpec, RecoverySpec, StrategySpec};
 use crate::error::{Error, Result};
 use crate::model::Arch;
+use crate::oracle::AnswerKind;
 
 /// One student.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +98,7 @@ impl StudentSpec {
         self.objective.validate().map_err(at("objective"))?;
         self.recovery.validate().map_err(at("recovery"))?;
         self.fits_strategy()?;
+        self.fits_model()?;
         if !(1..=10_000).contains(&self.knows.accounts) {
             let found = self.knows.accounts.to_string();
             return Err(Error::config("knows.accounts", found, "1 to 10000"));
@@ -124,24 +126,73 @@ impl StudentSpec {
                 let expected = "`hard-label`: a copycat learns from labels only";
                 refuse("objective.kind", objective, expected)
             }
-            StrategySpec::Equations { .. }
+            StrategySpec::Equations { .. } | StrategySpec::TreePaths { .. }
                 if !matches!(self.objective, ObjectiveSpec::SoftLabels { .. }) =>
             {
-                let expected = "`soft-labels`: equations take probabilities as they are";
+                let expected = "`soft-labels`: this student takes probabilities as they are";
                 refuse("objective.kind", objective, expected)
+            }
+            StrategySpec::TreePaths { .. } if self.model.has_gradients() => {
+                let expected = "`tree`: this student ends with the tree that it found";
+                refuse("model.kind", self.model.kind(), expected)
+            }
+            _ if self.strategy.needs_gradients() && !self.model.has_gradients() => {
+                refuse("model.kind", self.model.kind(), "a network: this student needs gradients")
             }
             StrategySpec::DataFree(_) if self.objective.unlabelled().is_some() => {
                 refuse("objective.kind", objective, "an objective that needs no pool")
             }
-            StrategySpec::DataFree(_) if self.recovery != RecoverySpec::None => {
+            StrategySpec::DataFree(_) | StrategySpec::TreePaths { .. }
+                if self.recovery != RecoverySpec::None =>
+            {
                 let expected = "`none`: this student takes answers as they come";
                 refuse("recovery.kind", self.recovery.kind(), expected)
             }
-            StrategySpec::DataFree(_) | StrategySpec::Equations { .. }
+            StrategySpec::DataFree(_)
+            | StrategySpec::Equations { .. }
+            | StrategySpec::TreePaths { .. }
                 if self.knows.public_labels > 0 =>
             {
                 let found = self.knows.public_labels.to_string();
                 refuse("knows.public-labels", &found, "0: this student learns from answers only")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what a tree cannot learn by: it is grown from classes or from probabilities as they are.
+    fn fits_model(&self) -> Result<()> {
+        let refuse = |key: &str, found: String, expected: &str| {
+            let found = format!("{found}, with the model `{}`", self.model.kind());
+            Err(Error::config(key, found, expected))
+        };
+        match self.objective {
+            _ if self.model.has_gradients() => Ok(()),
+            ObjectiveSpec::HardLabel {} => Ok(()),
+            ObjectiveSpec::SoftLabels { temperature, .. } if temperature != 1.0 => {
+                let expected = "1: a tree is grown from probabilities as they are";
+                refuse("objective.temperature", temperature.to_string(), expected)
+            }
+            ObjectiveSpec::SoftLabels { .. } => Ok(()),
+            _ => {
+                let found = format!("`{}`", self.objective.kind());
+                refuse("objective.kind", found, "`hard-label` or `soft-labels`")
+            }
+        }
+    }
+
+    /// Refuses answers that a student of this kind can make nothing of.
+    pub fn fits(&self, answers: AnswerKind) -> Result<()> {
+        self.strategy.fits(answers).map_err(|e| e.under("strategy"))?;
+        self.objective.fits(answers).map_err(|e| e.under("objective"))?;
+        match (&self.objective, answers) {
+            (
+                ObjectiveSpec::SoftLabels { completion: Completion::Bucket, .. },
+                AnswerKind::TopK { .. },
+            ) if !self.model.has_gradients() && !self.strategy.is_student() => {
+                let found = format!("`bucket`, with the model `{}`", self.model.kind());
+                let expected = "`renormalise` or `spread`: a tree is grown from whole rows";
+                Err(Error::config("objective.completion", found, expected))
             }
             _ => Ok(()),
         }
@@ -159,7 +210,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> StudentSpec {
-        toml::from_str(&format!("name = \"s\"\nmodel = {{ kind = \"logistic\" }}\n{text}")).unwrap()
+        let model = if text.contains("model =") { "" } else { "model = { kind = \"logistic\" }\n" };
+        toml::from_str(&format!("name = \"s\"\n{model}{text}")).unwrap()
     }
 
     fn refused(text: &str) -> String {
@@ -205,6 +257,24 @@ mod tests {
             (
                 "strategy = { kind = \"data-free\" }\nobjective = { kind = \"semi-supervised\" }",
                 "objective.kind",
+            ),
+            ("strategy = { kind = \"tree-paths\" }", "model.kind"),
+            (
+                "model = { kind = \"tree\" }\nstrategy = { kind = \"tree-paths\" }\n\
+                 objective = { kind = \"hard-label\" }",
+                "objective.kind",
+            ),
+            (
+                "model = { kind = \"tree\" }\nstrategy = { kind = \"tree-paths\" }\n\
+                 recovery = { kind = \"top1\" }",
+                "recovery.kind",
+            ),
+            ("model = { kind = \"tree\" }\nstrategy = { kind = \"jbda\" }", "model.kind"),
+            ("model = { kind = \"tree\" }\nobjective = { kind = \"dkd\" }", "objective.kind"),
+            (
+                "model = { kind = \"tree\" }\n\
+                 objective = { kind = \"soft-labels\", temperature = 2.0 }",
+                "objective.temperature",
             ),
             ("objective = { kind = \"soft-labels\", temperature = 0.0 }", "objective.temperature"),
             ("recovery = { kind = \"average\", n = 1 }", "recovery.n"),

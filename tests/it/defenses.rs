@@ -112,7 +112,8 @@ fn students() -> Vec<String> {
     let mut all = Vec::new();
     let mut add = |part: &str, kind: &str, table: toml::Value, rest: &str| {
         let name = format!("{part}-{kind}-{}", all.len());
-        let model = "{ kind = \"mlp\", hidden = [16] }";
+        let paths = kind == "tree-paths";
+        let model = if paths { "{ kind = \"tree\" }" } else { "{ kind = \"mlp\", hidden = [16] }" };
         all.push(format!(
             "[[student]]\nname = \"{name}\"\nmodel = {model}\n{part} = {table}\n{rest}"
         ));

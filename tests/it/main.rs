@@ -11,6 +11,7 @@ mod layering;
 mod reproduce;
 mod sense;
 mod served;
+mod trees;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

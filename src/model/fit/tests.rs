@@ -88,7 +88,7 @@ fn training_moves_every_parameter_of_every_network() {
     let inputs = Array2::from_shape_fn((40, 64), |_| normal(&mut rng) as f32);
     let targets = Targets::Labels((0..40).map(|i| i % 3).collect());
     let lesson = Lesson { inputs, targets };
-    for arch in Arch::examples() {
+    for arch in Arch::examples().into_iter().filter(Arch::has_gradients) {
         let before = Model::init(&arch, shape, 3, Device::Cpu, Seed::new(1)).unwrap();
         let recipe = Recipe { steps: 2, ..Recipe::default() };
         let fitted = fit(before.clone(), &lesson, Loss::HardLabel, &recipe, Seed::new(1)).unwrap();

@@ -178,7 +178,7 @@ impl DataFree {
         answered: &[Option<usize>],
         probs: &Array2<f64>,
     ) -> Result<()> {
-        let own = self.student.model();
+        let own = self.student.model()?;
         let Some((latent, slopes)) = asked.slopes(&own, answered, probs)? else { return Ok(()) };
         // It is to make the disagreement larger, and steps go down.
         self.generator.against(latent.view(), -slopes, self.factor())
@@ -196,7 +196,7 @@ impl Student for DataFree {
         // The turn begins with the generator; what does not pay for a difference goes to the student.
         if self.since == 0 && differences > 0 {
             let latent = self.latent(differences);
-            let made = self.generator.model().logits(latent.view())?;
+            let made = self.generator.model()?.logits(latent.view())?;
             let seed = self.seed.nth("directions", self.asks);
             let asked = Differences::new(latent, made, directions, eps, view.range, seed);
             let rows = asked.rows();
@@ -204,7 +204,7 @@ impl Student for DataFree {
             return Ok(Ask::Batch(rows));
         }
         let latent = self.latent(batch.min(left));
-        let made = self.generator.model().logits(latent.view())?;
+        let made = self.generator.model()?.logits(latent.view())?;
         let rows = forward::activated(&made, view.range);
         self.since = (self.since + 1) % (student_steps + 1);
         self.pending = Some(Pending::Student(rows.clone()));
@@ -260,7 +260,7 @@ impl Student for DataFree {
 
     /// The student has learnt already, and there is no later step to choose from.
     fn learn(&mut self, _: &View<'_>, _: Seed) -> Result<Learned> {
-        let last = self.student.model();
+        let last = self.student.model()?;
         Ok(Learned {
             selected: last.clone(),
             last,

@@ -1,9 +1,11 @@
 //! Stealing small models outright (Tramer et al. 2016, arXiv:1609.02943): answers to chosen questions are equations,
 //! and what solves them is the model. Regressions ([`binary`], [`softmax`], [`one_vs_rest()`]) are solved, trees
-//! ([`paths`]) are walked from leaf to leaf.
+//! ([`Search`], [`paths`]) are walked from leaf to leaf.
 
 mod logistic;
 mod one_vs_rest;
+mod rebuild;
+mod search;
 mod tree;
 
 #[cfg(test)]
@@ -11,6 +13,8 @@ mod tests;
 
 pub use logistic::{Classes, Logistic, binary, least_norm, softmax};
 pub use one_vs_rest::one_vs_rest;
+pub use rebuild::rebuild;
+pub use search::Search;
 pub use tree::{Answer, Feature, Leaf, Span, Tree, paths};
 
 use ndarray::Array2;

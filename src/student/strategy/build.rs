@@ -17,7 +17,7 @@ impl StrategySpec {
         let reservoir = seed.child("reservoir");
         let own = seed.child(self.kind());
         Ok(match *self {
-            Self::DataFree(_) => {
+            Self::DataFree(_) | Self::TreePaths { .. } => {
                 let what = "is a student of its own, no strategy";
                 return Err(Error::Internal(format!("`{}` {what}", self.kind())));
             }

@@ -41,7 +41,7 @@ impl StrategySpec {
                 count("iterations", iterations, 1, 100_000)?;
                 length("gtol", gtol)
             }
-            Self::JbSelf { step } => length("step", step),
+            Self::JbSelf { step } | Self::TreePaths { step } => length("step", step),
             Self::JbTopk { k, eps, alpha, iterations } => {
                 count("k", k, 1, 1000)?;
                 length("eps", eps)?;

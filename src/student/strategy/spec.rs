@@ -199,6 +199,14 @@ pub enum StrategySpec {
         #[serde(default = "steps")]
         iterations: usize,
     },
+    /// Points on lines through the leaves of a decision tree, which find where each leaf ends (Tramer et al. 2016, section
+    /// 4.2): a student of its own, whose model is a tree. Wants the objective `soft-labels`.
+    TreePaths {
+        /// Distance within which thresholds are found, feature units, above 0. By default it is below that of neighbouring
+        /// 32-bit numbers, which end a search: the thresholds themselves are found, and rows may lie on them.
+        #[serde(default = "fine")]
+        step: f64,
+    },
     /// Points drawn evenly from the valid feature range (Tramer et al. 2016, section 6).
     Uniform {},
 }
@@ -245,6 +253,10 @@ const fn five_hundred() -> usize {
 
 const fn gtol() -> f64 {
     1e-6
+}
+
+const fn fine() -> f64 {
+    1e-12
 }
 
 const fn candidates() -> usize {
@@ -299,6 +311,7 @@ impl StrategySpec {
             Self::LineSearch { eps: tenth(), seed_share },
             Self::Random {},
             Self::TRnd { k: tau(), eps: tenth(), iterations: steps() },
+            Self::TreePaths { step: fine() },
             Self::Uniform {},
         ]
     }
@@ -322,26 +335,44 @@ impl StrategySpec {
             Self::LineSearch { .. } => "line-search",
             Self::Random {} => "random",
             Self::TRnd { .. } => "t-rnd",
+            Self::TreePaths { .. } => "tree-paths",
             Self::Uniform {} => "uniform",
         }
     }
 
     /// Refuses a strategy that can make nothing of answers of this kind.
     pub fn fits(&self, answers: AnswerKind) -> Result<()> {
-        let whole = matches!(answers, AnswerKind::Probs | AnswerKind::Logits);
-        if whole || !matches!(self, Self::Equations { .. } | Self::DataFree(_)) {
-            return Ok(());
-        }
+        let needs = match (self, answers) {
+            (_, AnswerKind::Probs | AnswerKind::Logits) => return Ok(()),
+            (Self::Equations { .. } | Self::DataFree(_), _) => "whole probability rows",
+            (Self::TreePaths { .. }, AnswerKind::Labels) => "confidences, by which it knows leaves",
+            _ => return Ok(()),
+        };
         Err(Error::config(
             "kind",
             format!("`{}`, where answers are of kind {}", self.kind(), answers.name()),
-            "`adaptive-retraining` or another strategy: this one needs whole probability rows",
+            format!("`adaptive-retraining` or another strategy: this one needs {needs}"),
         ))
     }
 
     /// True if it is a student of its own, not a way to choose rows for one.
     pub const fn is_student(&self) -> bool {
-        matches!(self, Self::DataFree(_))
+        matches!(self, Self::DataFree(_) | Self::TreePaths { .. })
+    }
+
+    /// True if it asks the student's model for gradients, or trains it by them: a tree will not do.
+    pub const fn needs_gradients(&self) -> bool {
+        matches!(
+            self,
+            Self::DataFree(_)
+                | Self::Dfal { .. }
+                | Self::DfalKCenter { .. }
+                | Self::Equations { .. }
+                | Self::JbSelf { .. }
+                | Self::JbTopk { .. }
+                | Self::Jbda { .. }
+                | Self::TRnd { .. }
+        )
     }
 
     /// True if it asks inputs of its own making.
@@ -363,6 +394,7 @@ impl StrategySpec {
             | Self::Jbda { .. }
             | Self::LineSearch { .. }
             | Self::TRnd { .. }
+            | Self::TreePaths { .. }
             | Self::Uniform {} => true,
         }
     }
@@ -392,6 +424,7 @@ impl StrategySpec {
             | Self::Honest { .. }
             | Self::LineSearch { .. }
             | Self::Random {}
+            | Self::TreePaths { .. }
             | Self::Uniform {} => false,
             _ => true,
         }

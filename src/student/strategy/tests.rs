@@ -118,6 +118,7 @@ fn values_outside_their_ranges_are_refused_by_key() {
         (r#"{"kind":"knockoff-adaptive","fine":0}"#, "fine"),
         (r#"{"kind":"line-search","seed-share":0}"#, "seed-share"),
         (r#"{"kind":"t-rnd","k":0}"#, "k"),
+        (r#"{"kind":"tree-paths","step":0}"#, "step"),
     ];
     for (text, key) in cases {
         let spec: StrategySpec = serde_json::from_str(text).unwrap();
