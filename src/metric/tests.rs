@@ -172,6 +172,14 @@ fn the_strongest_student_is_scored_on_seeds_it_was_not_chosen_on() {
 #[test]
 fn a_monotone_fit_pools_violators() {
     assert_eq!(monotone(&[0.1, 0.5, 0.3, 0.7]), [0.1, 0.4, 0.4, 0.7]);
+    // Two pooled, then the three: each block counts by its length.
+    let pooled = monotone(&[0.5, 0.6, 0.0, 1.0]);
+    assert!(pooled[..3].iter().all(|v| (v - 1.1 / 3.0).abs() < 1e-12) && pooled[3] == 1.0);
+    let pooled = monotone(&[0.6, 0.0, 0.0]);
+    assert!(pooled.iter().all(|v| (v - 0.2).abs() < 1e-12), "{pooled:?}");
+    assert_eq!(budget_at(&[10.0, 100.0], &[0.5, 0.6], 0.5), Some(Reached::At(10.0)));
+    assert_eq!(auc_log_budget(&[10.0, 100.0], &[0.5]), None);
+    assert_eq!(auc_log_budget(&[10.0], &[0.5]), None);
     assert_eq!(budget_at_half(&[10.0, 100.0], &[0.6, 0.7]), Some(Reached::Below(10.0)));
     assert_eq!(budget_at_half(&[10.0, 100.0], &[0.1, 0.2]), Some(Reached::Above(100.0)));
 }
@@ -197,6 +205,17 @@ fn a_class_that_the_teacher_rules_out_costs_nothing_and_rows_are_averaged() {
     assert!((kl_teacher_student(&p, &q) - by_hand).abs() < 1e-12);
     let impossible = kl_teacher_student(&q, &p);
     assert!(impossible.is_finite() && impossible > 6.0, "{impossible}");
+}
+
+#[test]
+fn calibration_of_rows_takes_the_first_of_equal_classes() {
+    let of = |rows, labels: &[usize]| ece_of(&rows, labels);
+    // Sure by .8 and right, by .7 and wrong: two bins of fifteen.
+    let two = of(ndarray::array![[0.8, 0.2], [0.3, 0.7]], &[0, 0]);
+    assert!((two - (0.2 + 0.7) / 2.0).abs() < 1e-12, "{two}");
+    let tie = ndarray::array![[0.25, 0.25, 0.25, 0.25]];
+    assert!((of(tie.clone(), &[0]) - 0.75).abs() < 1e-12);
+    assert!((of(tie, &[3]) - 0.25).abs() < 1e-12);
 }
 
 /// 25 times 7/25 is above 7 in floats, and 15 times what follows 11/15 is 11.
