@@ -155,3 +155,22 @@ pub fn two_level_bootstrap(
     means.sort_by(f64::total_cmp);
     Some((quantile(&means, (1.0 - level) / 2.0), quantile(&means, (1.0 + level) / 2.0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_the_smallest_value_whose_share_is_enough() {
+        let of = |q| quantile(&[1.0, 2.0, 3.0, 4.0], q);
+        assert_eq!([0.0, 0.25, 0.26, 0.5, 0.75, 1.0].map(of), [1.0, 1.0, 2.0, 2.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn items_that_are_not_paired_have_no_interval() {
+        let of = |items: &[Vec<f64>]| two_level_bootstrap(items, 0.95, 10, Seed::new(1));
+        assert_eq!(of(&[vec![1.0, 2.0], vec![1.0]]), None);
+        assert_eq!(of(&[vec![], vec![]]), None);
+        assert_eq!(of(&[vec![1.0, 1.0], vec![1.0, 1.0]]), Some((1.0, 1.0)));
+    }
+}
