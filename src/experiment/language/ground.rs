@@ -9,13 +9,15 @@ use super::exam::{Exam, Report, Share, Sheet, most};
 use super::probes::Probes;
 use super::record::Honest;
 use super::spec::{ArmSpec, LanguageSpec, ProxySpec, StudentSpec, Teacher};
-use super::student::{self, Exchange};
+use super::start::Start;
+use super::student::{self, Exchange, Student};
 use super::{CONTEXT, bytes, lesson, teacher};
 use crate::data::suite::{Mix, Suite};
 use crate::defense::text::{Asked, Hook, Proxy, TextBatch, TextDefenseSpec, TextStack};
 use crate::error::{Error, Result};
 use crate::model::Cache;
 use crate::model::language::{Language, Reveal, Sampling};
+use crate::model::llama::Tunable;
 use crate::oracle::AccountId;
 use crate::oracle::completion::Completion;
 use crate::seed::Seed;
@@ -49,6 +51,8 @@ pub struct Ground {
     proxy: Shared<Proxy>,
     /// The teacher as an arm trained it.
     trained: Shared<Language>,
+    /// Models from disk that students start from.
+    starts: Shared<Tunable>,
 }
 
 /// An arm at work: its layers, and the teacher behind them.
@@ -87,6 +91,7 @@ impl Ground {
             honest: Shared::default(),
             proxy: Shared::default(),
             trained: Shared::default(),
+            starts: Shared::default(),
         })
     }
 
@@ -105,6 +110,19 @@ impl Ground {
             false => Arc::clone(&self.teacher),
         };
         Ok(Behind { stack: TextStack::build(stack, key, proxy)?, teacher })
+    }
+
+    /// A student before it has learnt anything here.
+    pub fn start(&self, spec: &StudentSpec, seed: Seed) -> Result<Student> {
+        match &spec.start {
+            None => Student::fresh(spec.model, seed),
+            Some(start) => Ok(Student::tuned(&*self.tunable(start)?)),
+        }
+    }
+
+    /// The model from disk that a student starts from.
+    pub fn tunable(&self, start: &Start) -> Result<Arc<Tunable>> {
+        shared(&self.starts, start.path().display().to_string(), || start.load())
     }
 
     /// A student of the defender's own, and problems that others are not to learn.

@@ -6,6 +6,8 @@
 pub mod api;
 pub mod canaries;
 pub mod exam;
+pub mod files;
+mod fits;
 mod ground;
 mod inversion;
 pub mod lesson;
@@ -18,9 +20,11 @@ pub mod record;
 mod rounds;
 mod run;
 pub mod spec;
+pub mod start;
 pub mod student;
 pub mod teacher;
 mod votes;
+pub mod words;
 
 pub use run::Languages;
 
@@ -44,6 +48,7 @@ fn decoder(layers: usize, heads: usize, width: usize) -> Decoder {
         bend: Default::default(),
         dropout: 0.0,
         fresh: Fresh::FanIn,
+        llama: None,
     }
 }
 
@@ -56,3 +61,6 @@ fn tokens(bytes: &[u8]) -> Vec<u16> {
 fn bytes(tokens: &[u16]) -> Vec<u8> {
     tokens.iter().map(|&token| token as u8).collect()
 }
+
+#[cfg(test)]
+mod tests;

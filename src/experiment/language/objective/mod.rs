@@ -87,6 +87,17 @@ impl Objective {
         }
     }
 
+    /// Its name in configs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SeqKd => "seq-kd",
+            Self::WordKd(_) => "word-kd",
+            Self::Gkd(_) => "gkd",
+            Self::Distillm(_) => "distillm",
+            Self::Minillm(_) => "minillm",
+        }
+    }
+
     /// Where it comes from.
     pub const fn paper(&self) -> &'static str {
         match self {
@@ -111,6 +122,11 @@ impl Objective {
     /// True if it uses text alone.
     pub const fn text_only(&self) -> bool {
         matches!(self, Self::SeqKd)
+    }
+
+    /// True if it compares what a teacher tells of tokens with the student's own, token by token.
+    pub const fn needs_tokens(&self) -> bool {
+        !self.text_only()
     }
 
     /// True if it has the teacher score what the student writes.

@@ -1,0 +1,144 @@
+//! Whole cells of tiny models: a random teacher over bytes, and students from disk with tokens of their own.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::plan::{Plan, Variant};
+use super::record::{LanguageRecord, Role};
+use super::spec::LanguageSpec;
+use super::{Languages, files};
+use crate::model::language::Language;
+use crate::model::llama::Llama;
+use crate::model::llama::tests::tiny;
+use crate::model::{Cache, Device, Provenance};
+use crate::{Result, Seed};
+
+/// A folder with a teacher over bytes and a tiny Llama; it goes with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let dir = tiny::folder(&format!("laboratory-{name}"));
+        let teacher = Language::init(&super::decoder(1, 1, 8), Device::Cpu, Seed::new(1)).unwrap();
+        teacher.save(&dir.join("teacher.safetensors"), &Provenance::new()).unwrap();
+        let mut tiny = tiny::all().remove(0);
+        tiny.config["max_position_embeddings"] = json!(100);
+        std::fs::create_dir(dir.join("tiny")).unwrap();
+        tiny.write(&dir.join("tiny"));
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    /// A small experiment of these students, as a config writes them.
+    fn spec(&self, students: serde_json::Value) -> LanguageSpec {
+        let text = json!({
+            "kind": "language",
+            "name": "tiny",
+            "seeds": [1],
+            "teacher": { "kind": "file", "path": self.path("teacher.safetensors") },
+            "suite": { "items": 2 },
+            "api": { "top-logprobs": 256 },
+            "budget": { "queries": [12] },
+            "training": { "steps": 6, "batch": 6, "lr": 1e-3 },
+            "student": students,
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    fn start(&self) -> serde_json::Value {
+        json!({ "kind": "llama", "path": self.path("tiny"), "keep": self.path("kept") })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The plan of a spec that was checked.
+fn planned(spec: LanguageSpec) -> Result<Plan> {
+    spec.validate()?;
+    let outside = files::outside(&spec)?;
+    Plan::of(vec![Variant { label: String::new(), spec }], &[outside])
+}
+
+fn computed(plan: &Plan, dir: &Path) -> Vec<LanguageRecord> {
+    let (cache, _) = Cache::open(Some(dir.join("cache")), dir.join("cache"));
+    let languages = Languages::new(plan, &cache);
+    plan.cells.iter().map(|cell| languages.compute(cell, 1).unwrap()).collect()
+}
+
+fn refused(spec: LanguageSpec) -> String {
+    let error = planned(spec).err().expect("refused");
+    assert_eq!(error.exit_code(), 2, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
+    let folder = Folder::new("start");
+    let spec = folder.spec(json!([
+        { "name": "tuned", "start": folder.start() },
+        { "name": "fresh", "model": { "layers": 1, "heads": 1, "width": 8 } },
+    ]));
+    let plan = planned(spec).unwrap();
+    assert!(!plan.manifest().contains("retort-llama"), "no path in what cells are told apart by");
+    let records = computed(&plan, &folder.0);
+    let of =
+        |role: Role, kin: &str| records.iter().find(|r| r.role == role && r.kin == kin).unwrap();
+    let (tuned, before) = (of(Role::Student, "tiny"), of(Role::Untrained, "tiny"));
+    assert!(tuned.report.bits_per_byte < before.report.bits_per_byte);
+    assert!(tuned.likeness.iter().all(|l| l.kl.is_none()));
+    assert!(tuned.likeness.iter().any(|l| l.agreement.is_some_and(|share| share.of == 2)));
+    assert!(of(Role::Student, "1x8").likeness.iter().all(|l| l.kl.is_some()));
+    assert!(!serde_json::to_string(tuned).unwrap().contains("retort-llama"), "no path in a record");
+    // What was kept is what was graded: the references beside it are not trained.
+    let kept: Vec<_> = std::fs::read_dir(folder.0.join("kept")).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    let kept = folder.0.join("kept").join(&tuned.cell);
+    assert!(Llama::from_safetensors(&kept).is_ok());
+    let again = computed(&plan, &folder.0);
+    assert_eq!(again, records);
+}
+
+#[test]
+fn other_weights_under_the_same_name_are_other_cells() {
+    let folder = Folder::new("identity");
+    let spec = || folder.spec(json!([{ "name": "tuned", "start": folder.start() }]));
+    let first = planned(spec()).unwrap().manifest();
+    assert_eq!(planned(spec()).unwrap().manifest(), first);
+    let mut tiny = tiny::all().remove(0);
+    tiny.config["max_position_embeddings"] = json!(101);
+    tiny.write(&folder.0.join("tiny"));
+    assert_ne!(planned(spec()).unwrap().manifest(), first);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_computed() {
+    let folder = Folder::new("refused");
+    for kind in ["word-kd", "gkd", "distillm", "minillm"] {
+        let student =
+            json!({ "name": "tuned", "start": folder.start(), "objective": { "kind": kind } });
+        let said = refused(folder.spec(json!([student])));
+        let parts = ["student[0].objective", kind, "tokens of `tiny`", "`seq-kd`"];
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+    let nowhere = json!({ "kind": "llama", "path": folder.path("nowhere") });
+    let said = refused(folder.spec(json!([{ "name": "tuned", "start": nowhere }])));
+    assert!(said.contains("student[0].start.path") && said.contains("config.json"), "{said}");
+    std::fs::write(folder.0.join("tiny/model.safetensors"), b"not one").unwrap();
+    let said = refused(folder.spec(json!([{ "name": "tuned", "start": folder.start() }])));
+    assert!(said.contains("student[0].start.path"), "{said}");
+    assert!(said.contains("model.safetensors: header"), "{said}");
+    let other = json!({ "kind": "llama", "path": folder.path("other/tiny") });
+    let said = refused(folder.spec(json!([
+        { "name": "one", "start": folder.start() },
+        { "name": "two", "start": other },
+    ])));
+    assert!(said.contains("student[1].start.path") && said.contains("different names"), "{said}");
+}
