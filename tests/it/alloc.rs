@@ -140,6 +140,7 @@ fn a_step_of_a_decoder_allocates_nothing() {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     };
     let other = Decoder {
         norm: NormRule::Rms,

@@ -70,7 +70,7 @@ fn check_tokens(student: &StudentSpec) -> Result<()> {
                 start.label()
             );
             let expected =
-                "`seq-kd`: other objectives compare token by token, and the tokens differ";
+                "`uld`, which compares distributions whatever their tokens are, or `seq-kd`";
             Err(Error::config("objective", found, expected))
         }
         _ => Ok(()),

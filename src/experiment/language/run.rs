@@ -159,11 +159,15 @@ pub fn learnt(
         shown.iter().map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
     let told: Option<Vec<&TokenProbs>> = shown.iter().map(|e| e.answer.logprobs.as_ref()).collect();
     // Where an API tells nothing of some answers, text alone is left to learn from.
-    if let (Objective::WordKd(objective), Some(told), false) =
-        (&student.objective, told, pairs.is_empty())
-    {
-        let soft = objective.targets(told.into_iter(), VOCABULARY, seed.child("keep"))?;
-        return fresh.learn_soft(&spec.training, &pairs, &soft, seed);
+    match (&student.objective, told) {
+        (Objective::WordKd(objective), Some(told)) if !pairs.is_empty() => {
+            let soft = objective.targets(told.into_iter(), VOCABULARY, seed.child("keep"))?;
+            return fresh.learn_soft(&spec.training, &pairs, &soft, seed);
+        }
+        (Objective::Uld(objective), Some(told)) if !pairs.is_empty() => {
+            return fresh.learn_sorted(&spec.training, &pairs, &told, objective, seed);
+        }
+        _ => {}
     }
     if student.knows.worked > 0 {
         let worked = worked(ground, student.knows.worked)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::exam::Candidate;
+use super::objective::Uld;
 use super::spec::{Size, Training};
 use super::words::{Tables, Words};
 use super::{CONTEXT, decoder, lesson};
@@ -11,7 +12,7 @@ use crate::error::Result;
 use crate::model::language::{Corpus, Language, Soft};
 use crate::model::llama::Tunable;
 use crate::model::{Decay, Device, Optimizer, Recipe, Schedule};
-use crate::oracle::completion::Completion;
+use crate::oracle::completion::{Completion, TokenProbs};
 use crate::seed::Seed;
 
 /// A prompt and what came back for it.
@@ -117,6 +118,23 @@ impl Student {
     ) -> Result<Self> {
         let (corpus, fit) = (self.corpus(held)?, seed.child("fit"));
         let model = self.model.fit_soft(&corpus, soft, &training.recipe(), fit)?.selected;
+        Ok(Self { model, ..self.clone() })
+    }
+
+    /// The same after it has learnt these completions and, as an API told of the teacher's tokens, how sure the teacher
+    /// was at each of its places.
+    pub fn learn_sorted(
+        &self,
+        training: &Training,
+        held: &[(Vec<u8>, Vec<u8>)],
+        told: &[&TokenProbs],
+        objective: &Uld,
+        seed: Seed,
+    ) -> Result<Self> {
+        let (corpus, fit) = (self.corpus(held)?, seed.child("fit"));
+        let positions = corpus.rows().into_iter().map(|own| own.len());
+        let sorted = objective.targets(told.iter().copied().zip(positions))?;
+        let model = self.model.fit_sorted(&corpus, sorted, &training.recipe(), fit)?.selected;
         Ok(Self { model, ..self.clone() })
     }
 

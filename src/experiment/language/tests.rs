@@ -107,6 +107,30 @@ fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
 }
 
 #[test]
+fn sorted_distributions_teach_students_of_any_tokens() {
+    let folder = Folder::new("uld");
+    let small = json!({ "layers": 1, "heads": 1, "width": 8 });
+    let uld = json!({ "kind": "uld", "weight": 1.5 });
+    let plan = planned(folder.spec(json!([
+        { "name": "tuned", "start": folder.start(), "objective": uld },
+        { "name": "tuned-text", "start": folder.start() },
+        { "name": "fresh", "model": small, "objective": uld },
+        { "name": "fresh-text", "model": small },
+    ])));
+    let records = computed(&plan.unwrap(), &folder.0);
+    let of = |name: &str| records.iter().find(|r| r.student == name).unwrap();
+    for name in ["tuned", "fresh"] {
+        let (uld, text) = (of(name), of(&format!("{name}-text")));
+        assert_eq!((uld.text_only, text.text_only), (false, true));
+        // The same answers, learnt otherwise.
+        assert_eq!(uld.spent, text.spent);
+        assert_ne!(uld.report.bits_per_byte, text.report.bits_per_byte);
+    }
+    assert!(of("tuned").likeness.iter().all(|l| l.kl.is_none()));
+    assert!(of("fresh").likeness.iter().all(|l| l.kl.is_some()));
+}
+
+#[test]
 fn other_weights_under_the_same_name_are_other_cells() {
     let folder = Folder::new("identity");
     let spec = || folder.spec(json!([{ "name": "tuned", "start": folder.start() }]));
@@ -125,9 +149,13 @@ fn what_cannot_work_is_refused_before_anything_is_computed() {
         let student =
             json!({ "name": "tuned", "start": folder.start(), "objective": { "kind": kind } });
         let said = refused(folder.spec(json!([student])));
-        let parts = ["student[0].objective", kind, "tokens of `tiny`", "`seq-kd`"];
+        let parts = ["student[0].objective", kind, "tokens of `tiny`", "`uld`", "`seq-kd`"];
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     }
+    let mute = json!({ "name": "tuned", "start": folder.start(), "objective": { "kind": "uld" } });
+    let mut spec = folder.spec(json!([mute]));
+    spec.api.top_logprobs = 0;
+    assert!(refused(spec).contains("api.top-logprobs = 0"));
     let nowhere = json!({ "kind": "llama", "path": folder.path("nowhere") });
     let said = refused(folder.spec(json!([{ "name": "tuned", "start": nowhere }])));
     assert!(said.contains("student[0].start.path") && said.contains("config.json"), "{said}");

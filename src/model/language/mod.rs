@@ -26,6 +26,7 @@ pub(super) use sample::Chooser;
 pub use sample::Sampling;
 pub use steer::{Steer, Text};
 
+pub use super::loss::uld::Sorted;
 pub use super::loss::{Soft, Tell, TokenTargets, Weights};
 
 use std::sync::Arc;
