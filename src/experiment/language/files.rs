@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::master::Disk;
 use super::spec::{LanguageSpec, Teacher};
 use super::teacher;
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 /// Hash of all that a spec points at; empty where it points at nothing. A file that will not do is found here, before
 /// anything is computed or written.
 pub fn outside(spec: &LanguageSpec) -> Result<String> {
-    let mut all = of_teacher(&spec.teacher)?;
+    let mut all = of_teacher(spec)?;
     for (i, student) in spec.student.iter().enumerate() {
         let Some(start) = &student.start else { continue };
         let under = |e: Error| e.under(&format!("student[{i}].start"));
@@ -19,12 +20,24 @@ pub fn outside(spec: &LanguageSpec) -> Result<String> {
     Ok(all)
 }
 
-fn of_teacher(teacher: &Teacher) -> Result<String> {
-    let Teacher::File { path } = teacher else { return Ok(String::new()) };
+fn of_teacher(spec: &LanguageSpec) -> Result<String> {
+    let path = match &spec.teacher {
+        Teacher::File { path } | Teacher::Llama { path } => Path::new(path),
+        Teacher::Shipped | Teacher::Trained { .. } => return Ok(String::new()),
+    };
+    if let Teacher::Llama { .. } = &spec.teacher {
+        Disk::open(path, spec.api.top_logprobs > 0).map_err(|e| e.under("teacher"))?;
+        if path.is_dir() {
+            return of_folder(path);
+        }
+    }
     let bytes = std::fs::read(path).map_err(|e| {
-        Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
+        let found = format!("`{}`: {e}", path.display());
+        Error::config("teacher.path", found, "a file that can be read")
     })?;
-    teacher::of_file(Path::new(path))?;
+    if let Teacher::File { .. } = &spec.teacher {
+        teacher::of_file(path)?;
+    }
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 

@@ -3,11 +3,32 @@
 use super::VOCABULARY;
 use super::objective::{Objective, WordKd};
 use super::prompts::Prompts;
-use super::spec::{LanguageSpec, StudentSpec, Training};
+use super::spec::{LanguageSpec, StudentSpec, Teacher, Training};
+use crate::defense::text::Hook;
 use crate::error::{Error, Result};
 use crate::model::language::Tell;
 
 impl LanguageSpec {
+    /// Refuses layers that cannot work with a teacher from disk: those that take part while a decoder over bytes learns
+    /// or writes, and those that move bytes while log-probabilities lie at other tokens.
+    pub(super) fn check_teacher(&self) -> Result<()> {
+        let Teacher::Llama { .. } = &self.teacher else { return Ok(()) };
+        for (i, arm) in self.defense.iter().enumerate() {
+            for (j, layer) in arm.stack.iter().enumerate() {
+                let expected = match (layer.hook(), layer.changes().tokens) {
+                    (Hook::Train | Hook::Decode, _) => "layers that change finished answers",
+                    (Hook::Reply, true) if self.api.top_logprobs > 0 => {
+                        "layers that leave the text as it is, or `api.top-logprobs = 0`"
+                    }
+                    (Hook::Reply, _) => continue,
+                };
+                let found = format!("`{}` and a teacher from disk", layer.kind());
+                return Err(Error::config(format!("defense[{i}].stack[{j}]"), found, expected));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses an objective that cannot work; keys are relative to the student.
     pub(super) fn check_objective(&self, student: &StudentSpec) -> Result<()> {
         let StudentSpec { objective, .. } = student;
@@ -15,7 +36,7 @@ impl LanguageSpec {
         if objective.text_only() {
             return Ok(());
         }
-        check_tokens(student)?;
+        check_tokens(&self.teacher, student)?;
         let told = self.api.top_logprobs;
         let needed = match objective {
             Objective::Minillm(_) => VOCABULARY,
@@ -61,18 +82,19 @@ impl LanguageSpec {
 }
 
 /// What a teacher tells of its tokens means nothing to a student with others, unless it is compared without them.
-fn check_tokens(student: &StudentSpec) -> Result<()> {
-    match &student.start {
-        Some(start) if student.objective.needs_tokens() => {
-            let found = format!(
-                "`{}` of a student with the tokens of `{}`, and a teacher over bytes",
-                student.objective.kind(),
-                start.label()
-            );
-            let expected =
-                "`uld`, which compares distributions whatever their tokens are, or `seq-kd`";
-            Err(Error::config("objective", found, expected))
-        }
-        _ => Ok(()),
+fn check_tokens(teacher: &Teacher, student: &StudentSpec) -> Result<()> {
+    let objective = &student.objective;
+    let own = student.start.as_ref().map(|start| format!("the tokens of `{}`", start.label()));
+    let their = matches!(teacher, Teacher::Llama { .. });
+    if !objective.needs_tokens() || !(their || own.is_some()) {
+        return Ok(());
     }
+    let found = format!(
+        "`{}` of a student with {}, and a teacher {}",
+        objective.kind(),
+        own.unwrap_or_else(|| "bytes for tokens".into()),
+        if their { "with tokens of its own" } else { "over bytes" }
+    );
+    let expected = "`uld`, which compares distributions whatever their tokens are, or `seq-kd`";
+    Err(Error::config("objective", found, expected))
 }

@@ -11,6 +11,7 @@ mod fits;
 mod ground;
 mod inversion;
 pub mod lesson;
+pub mod master;
 pub mod objective;
 pub mod plan;
 mod probes;

@@ -137,6 +137,7 @@ pub fn cell_config(spec: &LanguageSpec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let teacher = match &spec.teacher {
         Teacher::File { .. } => json!({ "kind": "file" }),
+        Teacher::Llama { .. } => json!({ "kind": "llama" }),
         other => serde_json::to_value(other).map_err(internal)?,
     };
     let mut config = json!({ "teacher": teacher, "suite": spec.suite, "seed": cell.seed });

@@ -73,7 +73,8 @@ pub struct Likeness {
     pub kl: Option<f64>,
 }
 
-/// What a student paid for, in its own counts and in money.
+/// What a student paid for, in counts and in money. Tokens are bytes, which is what an API of the laboratory passes,
+/// whatever a model behind it computes with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spent {

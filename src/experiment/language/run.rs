@@ -1,10 +1,11 @@
 //! Computes the cells of a plan into a folder; what is there is skipped.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::ground::Ground;
+use super::ground::{Ground, Shelf};
 use super::inversion::{Pair, rebuilt};
+use super::master::Master;
 use super::objective::{Material, Objective, Tutor, kept as kept_of};
 use super::plan::{Plan, cell_config, is_counter};
 use super::prompts::Prompts;
@@ -32,13 +33,14 @@ pub struct Languages<'a> {
     plan: &'a Plan,
     cache: &'a Cache,
     grounds: BTreeMap<(usize, u64), OnceLock<std::result::Result<Ground, String>>>,
+    shelf: Arc<Shelf>,
 }
 
 impl<'a> Languages<'a> {
     /// Nothing is laid yet.
     pub fn new(plan: &'a Plan, cache: &'a Cache) -> Self {
         let grounds = plan.cells.iter().map(|c| ((c.variant, c.seed), OnceLock::new())).collect();
-        Self { plan, cache, grounds }
+        Self { plan, cache, grounds, shelf: Arc::default() }
     }
 
     /// Runs what is missing. Teachers first, each on as many threads as are free; then one thread a cell.
@@ -67,7 +69,10 @@ impl<'a> Languages<'a> {
         let missing = || Error::Internal("a cell outside the plan".into());
         let slot = self.grounds.get(&(cell.variant, cell.seed)).ok_or_else(missing)?;
         let spec = &self.plan.variants[cell.variant].spec;
-        let lay = || Ground::lay(spec, cell.seed, self.cache, threads).map_err(|e| e.to_string());
+        let lay = || {
+            let ground = Ground::lay(spec, cell.seed, self.cache, &self.shelf, threads);
+            ground.map_err(|e| e.to_string())
+        };
         slot.get_or_init(lay).as_ref().map_err(|text| Error::Internal(text.clone()))
     }
 
@@ -224,7 +229,10 @@ fn on_policy(
         most: CONTEXT,
         end: u16::from(END),
     };
-    let mut tutor = Tutor::new(&ground.teacher, tell);
+    let Master::Bytes(teacher) = &ground.teacher else {
+        return Err(Error::Internal("a teacher over bytes was checked for".into()));
+    };
+    let mut tutor = Tutor::new(teacher, tell);
     let Student { model: fresh, words } = ground.start(student, seed)?;
     let recipe = spec.training.recipe();
     let fit = seed.child("fit");
@@ -308,9 +316,11 @@ fn judged(model: &Student, ground: &Ground) -> Result<(exam::Report, Vec<Likenes
         agreement.iter().find(|(c, _, _)| *c == capability).map(|(_, all, errors)| (*all, *errors))
     };
     // Distributions over different tokens cannot be compared.
-    let kl = match model.words {
-        Words::Bytes => probes.kl(&model.model)?.into_iter().map(|(c, kl)| (c, Some(kl))).collect(),
-        Words::Tables(_) => Capability::ALL.map(|capability| (capability, None)).to_vec(),
+    let kl = match (&model.words, probes) {
+        (Words::Bytes, Some(probes)) => {
+            probes.kl(&model.model)?.into_iter().map(|(c, kl)| (c, Some(kl))).collect()
+        }
+        _ => Capability::ALL.map(|capability| (capability, None)).to_vec(),
     };
     let likeness = kl.into_iter().map(|(capability, kl)| {
         let (agreement, on_errors) = shares(capability).unzip();

@@ -77,6 +77,9 @@ pub enum Teacher {
     },
     /// A decoder over bytes that `save` wrote.
     File { path: String },
+    /// A model of the Llama family: a GGUF file, or a folder with `config.json`, `tokenizer.json` and
+    /// `model.safetensors` (or its pieces). It goes on from the bytes of prompts in its own tokens.
+    Llama { path: String },
 }
 
 /// Problems.
@@ -103,7 +106,8 @@ impl Default for SuiteSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ApiSpec {
-    /// Log-probabilities of the most likely tokens at each place: how many; 0 is none, 256 is all.
+    /// Log-probabilities of the most likely tokens at each place: how many; 0 is none, 256 is all
+    /// of a teacher over bytes.
     pub top_logprobs: usize,
     /// Price of a million prompt tokens.
     pub usd_per_million_prompt_tokens: f64,
@@ -291,6 +295,7 @@ impl LanguageSpec {
         self.validate_budget()?;
         self.training.check()?;
         self.validate_arms()?;
+        self.check_teacher()?;
         self.validate_students()
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::plan::{Plan, Variant};
 use super::record::{LanguageRecord, Role};
-use super::spec::LanguageSpec;
+use super::spec::{LanguageSpec, Teacher};
 use super::{Languages, files};
 use crate::model::language::Language;
 use crate::model::llama::Llama;
@@ -24,6 +24,7 @@ impl Folder {
         teacher.save(&dir.join("teacher.safetensors"), &Provenance::new()).unwrap();
         let mut tiny = tiny::all().remove(0);
         tiny.config["max_position_embeddings"] = json!(100);
+        std::fs::write(dir.join("tiny.gguf"), tiny.gguf(&tiny::values("smollm"))).unwrap();
         std::fs::create_dir(dir.join("tiny")).unwrap();
         tiny.write(&dir.join("tiny"));
         Self(dir)
@@ -85,6 +86,12 @@ fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
     let spec = folder.spec(json!([
         { "name": "tuned", "start": folder.start() },
         { "name": "fresh", "model": { "layers": 1, "heads": 1, "width": 8 } },
+        { "name": "inverts", "start": folder.start(), "knows": { "worked": 6, "invert": true } },
+        {
+            "name": "unsure",
+            "start": folder.start(),
+            "prompts": { "kind": "uncertainty", "rounds": 2, "candidates": 2 },
+        },
     ]));
     let plan = planned(spec).unwrap();
     assert!(!plan.manifest().contains("retort-llama"), "no path in what cells are told apart by");
@@ -99,7 +106,7 @@ fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
     assert!(!serde_json::to_string(tuned).unwrap().contains("retort-llama"), "no path in a record");
     // What was kept is what was graded: the references beside it are not trained.
     let kept: Vec<_> = std::fs::read_dir(folder.0.join("kept")).unwrap().collect();
-    assert_eq!(kept.len(), 1);
+    assert_eq!(kept.len(), 3);
     let kept = folder.0.join("kept").join(&tuned.cell);
     assert!(Llama::from_safetensors(&kept).is_ok());
     let again = computed(&plan, &folder.0);
@@ -128,6 +135,77 @@ fn sorted_distributions_teach_students_of_any_tokens() {
     }
     assert!(of("tuned").likeness.iter().all(|l| l.kl.is_none()));
     assert!(of("fresh").likeness.iter().all(|l| l.kl.is_some()));
+}
+
+#[test]
+fn teachers_from_disk_answer_in_bytes_whatever_file_they_come_from() {
+    let folder = Folder::new("teacher");
+    let small = json!({ "layers": 1, "heads": 1, "width": 8 });
+    let uld = json!({ "kind": "uld", "weight": 1.5 });
+    let plan = |path: &str, told: usize| {
+        let mut spec = folder.spec(json!([
+            { "name": "text", "model": small },
+            { "name": "uld", "model": small, "objective": uld },
+            { "name": "tuned", "start": folder.start(), "objective": uld },
+        ]));
+        spec.teacher = Teacher::Llama { path: folder.path(path) };
+        spec.api.top_logprobs = told;
+        planned(spec).unwrap()
+    };
+    let of_folder = computed(&plan("tiny", 20), &folder.0);
+    let of = |name: &str| of_folder.iter().find(|r| r.student == name).unwrap();
+    for name in ["text", "uld", "tuned"] {
+        let (record, honest) = (of(name), of(name).honest.as_ref().unwrap());
+        // Nobody's distributions are the teacher's to compare; what it answers is.
+        assert!(record.likeness.iter().all(|l| l.kl.is_none()), "{name}");
+        assert!(record.likeness.iter().any(|l| l.agreement.is_some()), "{name}");
+        assert_eq!((honest.changed.hits, record.spent.queries), (0, 12));
+        assert!(record.spent.completion_tokens > 0);
+    }
+    assert_ne!(of("text").report.bits_per_byte, of("uld").report.bits_per_byte);
+    assert_eq!(of("text").spent, of("uld").spent);
+    let teacher = of_folder.iter().find(|r| r.role == Role::Teacher).unwrap();
+    assert!(teacher.report.bits_per_byte.is_some_and(|bits| bits > 4.0 && bits.is_finite()));
+    // One model in two files: answers are the same, the last digits of distributions are not.
+    let mut plan = plan("tiny.gguf", 256);
+    plan.cells.retain(|cell| cell.role == Role::Teacher);
+    let of_gguf = computed(&plan, &folder.0).remove(0);
+    assert_eq!(teacher.report.scores, of_gguf.report.scores);
+    let bits = [teacher, &of_gguf].map(|r| r.report.bits_per_byte.unwrap());
+    assert!((bits[0] - bits[1]).abs() < 1e-4, "{bits:?}");
+}
+
+#[test]
+fn what_a_teacher_from_disk_cannot_do_is_refused() {
+    let folder = Folder::new("teacher-refused");
+    let refused = |change: &dyn Fn(&mut LanguageSpec)| {
+        let mut spec = folder.spec(json!([{ "name": "student" }]));
+        spec.teacher = Teacher::Llama { path: folder.path("tiny") };
+        change(&mut spec);
+        refused(spec)
+    };
+    for kind in ["word-kd", "gkd", "distillm", "minillm"] {
+        let objective = serde_json::from_value(json!({ "kind": kind })).unwrap();
+        let said = refused(&|spec| spec.student[0].objective = objective);
+        let parts = ["student[0].objective", kind, "tokens of its own", "`uld`", "`seq-kd`"];
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+    let arm = |layer: &str, told: usize| {
+        let stack = json!([{ "name": "arm", "stack": [{ "kind": layer }] }]);
+        let defense: Vec<_> = serde_json::from_value(stack).unwrap();
+        refused(&|spec| {
+            spec.defense = defense.clone();
+            spec.api.top_logprobs = told;
+        })
+    };
+    assert!(arm("watermark", 0).contains("defense[0].stack[0]: found `watermark`"));
+    assert!(arm("hide-scratchpad", 5).contains("leave the text as it is"));
+    let at = |path: &str| {
+        let path = folder.path(path);
+        refused(&|spec| spec.teacher = Teacher::Llama { path: path.clone() })
+    };
+    assert!(at("nowhere.gguf").contains("teacher.path: found"), "{}", at("nowhere.gguf"));
+    assert!(at("teacher.safetensors").contains("expected a GGUF file, or a folder"));
 }
 
 #[test]
