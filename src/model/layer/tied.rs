@@ -1,4 +1,4 @@
-//! An output layer that shares the rows of the embedding (Press and Wolf 2017, section 1).
+//! An output layer that shares the rows of the embedding (Press and Wolf 2017).
 
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
 use crate::model::cpu::{Matrix, Real, Size, Start};

@@ -85,11 +85,10 @@ impl Taught {
         desk: &mut Desk,
     ) -> f64 {
         let row = self.rows[place] as usize;
-        let (soft, weights) = match &self.told {
+        let (targets, weights) = match &self.told {
             Told::Shared { soft, weights } => (soft, weights),
             Told::Sorted(sorted) => return sorted.row(z, q, (row, token), &mut desk.order),
         };
-        let targets = soft;
         let [soft, hard] = match (weights, targets) {
             (Some(weights), _) => [weights.soft[row], weights.hard[row]],
             (None, Some(soft)) => [1.0 - soft.hard, soft.hard],
