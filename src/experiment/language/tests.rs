@@ -41,10 +41,10 @@ impl Folder {
             "name": "tiny",
             "seeds": [1],
             "teacher": { "kind": "file", "path": self.path("teacher.safetensors") },
-            "suite": { "items": 2 },
+            "suite": { "items": 1 },
             "api": { "top-logprobs": 256 },
-            "budget": { "queries": [12] },
-            "training": { "steps": 6, "batch": 6, "lr": 1e-3 },
+            "budget": { "queries": [8] },
+            "training": { "steps": 3, "batch": 4, "lr": 5e-3 },
             "student": students,
         });
         serde_json::from_value(text).unwrap()
@@ -101,7 +101,7 @@ fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
     let (tuned, before) = (of(Role::Student, "tiny"), of(Role::Untrained, "tiny"));
     assert!(tuned.report.bits_per_byte < before.report.bits_per_byte);
     assert!(tuned.likeness.iter().all(|l| l.kl.is_none()));
-    assert!(tuned.likeness.iter().any(|l| l.agreement.is_some_and(|share| share.of == 2)));
+    assert!(tuned.likeness.iter().any(|l| l.agreement.is_some_and(|share| share.of == 1)));
     assert!(of(Role::Student, "1x8").likeness.iter().all(|l| l.kl.is_some()));
     assert!(!serde_json::to_string(tuned).unwrap().contains("retort-llama"), "no path in a record");
     // What was kept is what was graded: the references beside it are not trained.
@@ -109,8 +109,9 @@ fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
     assert_eq!(kept.len(), 3);
     let kept = folder.0.join("kept").join(&tuned.cell);
     assert!(Llama::from_safetensors(&kept).is_ok());
-    let again = computed(&plan, &folder.0);
-    assert_eq!(again, records);
+    let mut plan = plan;
+    plan.cells.retain(|cell| cell.id == tuned.cell);
+    assert_eq!(computed(&plan, &folder.0), std::slice::from_ref(tuned));
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn teachers_from_disk_answer_in_bytes_whatever_file_they_come_from() {
         // Nobody's distributions are the teacher's to compare; what it answers is.
         assert!(record.likeness.iter().all(|l| l.kl.is_none()), "{name}");
         assert!(record.likeness.iter().any(|l| l.agreement.is_some()), "{name}");
-        assert_eq!((honest.changed.hits, record.spent.queries), (0, 12));
+        assert_eq!((honest.changed.hits, record.spent.queries), (0, 8));
         assert!(record.spent.completion_tokens > 0);
     }
     assert_ne!(of("text").report.bits_per_byte, of("uld").report.bits_per_byte);
