@@ -91,6 +91,7 @@ fn decoder() -> Language {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     };
     Language::init(&plan, Device::Cpu, Seed::new(1)).expect("a good plan")
 }

@@ -91,6 +91,7 @@ fn model(fresh: Option<(usize, NormRule)>, seed: Seed) -> retort::Result<Languag
         bend: Default::default(),
         dropout: 0.0,
         fresh: Fresh::FanIn,
+        llama: None,
     };
     Language::init(&plan, Device::Cpu, seed)
 }

@@ -42,6 +42,7 @@ fn decoder(batch: usize, steps: usize) {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     };
     let token = |i: usize, at: usize| (5 * i + at) % 64;
     let size = (MOST * batch, CONTEXT);

@@ -169,6 +169,7 @@ fn base(world: &World, init: Seed, seed: Seed) -> Result<Language> {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::FanIn,
+        llama: None,
     };
     let mut rng = seed.child("texts").rng();
     let text = |i: usize| match i % 4 {

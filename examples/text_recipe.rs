@@ -80,6 +80,7 @@ fn plan(vocabulary: usize, context: usize, width: usize) -> Decoder {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn plan() -> Decoder {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     }
 }
 

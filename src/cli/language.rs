@@ -1,19 +1,17 @@
 //! Language experiments on the command line: the same commands over their configs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use retort::experiment::config::{self, Source};
 use retort::experiment::folder::{self, RunFolder};
-use retort::experiment::language::Languages;
 use retort::experiment::language::plan::{Plan, Variant};
 use retort::experiment::language::record::LanguageRecord;
-use retort::experiment::language::spec::{LanguageSpec, Teacher};
-use retort::experiment::language::teacher;
+use retort::experiment::language::spec::LanguageSpec;
+use retort::experiment::language::{Languages, files};
 use retort::experiment::record::Role;
 use retort::experiment::sweep::{Jobs, Watch as _};
 use retort::model::Cache;
-use retort::{Error, Result, report};
+use retort::{Result, report};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
 use super::progress::{Progress, describe};
@@ -38,22 +36,11 @@ fn load(source: &Source) -> Result<Loaded> {
         let mut spec: LanguageSpec = at.parse()?;
         spec.sweep.clear();
         spec.validate().map_err(|e| at.locate(e))?;
-        outside.push(identity(&spec).map_err(|e| at.locate(e))?);
+        outside.push(files::outside(&spec).map_err(|e| at.locate(e))?);
         variants.push(Variant { label, spec });
     }
     let plan = Plan::of(variants, &outside).map_err(|e| source.locate(e))?;
     Ok(Loaded { base, plan })
-}
-
-/// Hash of the teacher's file, where a spec points at one: another file under the same name is another cell.
-fn identity(spec: &LanguageSpec) -> Result<String> {
-    let Teacher::File { path } = &spec.teacher else { return Ok(String::new()) };
-    let bytes = std::fs::read(path).map_err(|e| {
-        Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
-    })?;
-    // A file that is no teacher is found before anything is computed or written.
-    teacher::of_file(Path::new(path))?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
 fn cache(progress: Option<&Progress>) -> Cache {

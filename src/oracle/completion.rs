@@ -4,6 +4,7 @@
 use ndarray::{Array2, Axis};
 
 use crate::data::suite;
+use crate::error::{Error, Result, expect_shape};
 
 /// The token that ends a completion of a model over bytes.
 pub const END: u16 = suite::END as u16;
@@ -72,6 +73,15 @@ impl TokenProbs {
         Self { vocabulary, ids, logs }
     }
 
+    /// Adds places of another text, of which as much must be told.
+    pub fn append(&mut self, other: &Self) -> Result<()> {
+        let told = |probs: &Self| [probs.vocabulary, probs.k()];
+        expect_shape("tokens told of a place", &told(other), &told(self))?;
+        let internal = |e: ndarray::ShapeError| Error::Internal(e.to_string());
+        self.ids.append(Axis(0), other.ids.view()).map_err(internal)?;
+        self.logs.append(Axis(0), other.logs.view()).map_err(internal)
+    }
+
     /// Number of places.
     pub fn len(&self) -> usize {
         self.ids.nrows()
@@ -137,6 +147,16 @@ mod tests {
         }
         assert_eq!(TokenProbs::of_logits(&logits(), 4, 2), probs.top(2));
         assert_eq!((probs.top(2).len(), probs.top(2).k(), probs.top(9).k()), (2, 2, 4));
+    }
+
+    #[test]
+    fn places_are_added_one_by_one() {
+        let mut all = TokenProbs::empty(4, 3);
+        for row in logits().chunks(4) {
+            all.append(&TokenProbs::of_logits(row, 4, 3)).unwrap();
+        }
+        assert_eq!(all, TokenProbs::of_logits(&logits(), 4, 3));
+        assert!(all.append(&TokenProbs::of_logits(&logits(), 4, 2)).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use ndarray::Array2;
 use retort::Seed;
 use retort::model::language::{
-    Bend, Corpus, Decoder, Fresh, Language, NormRule, Positions, Soft, Tell,
+    Bend, Corpus, Decoder, Fresh, Language, LlamaBlocks, NormRule, Positions, Soft, Sorted, Tell,
 };
 use retort::model::loss::Divergence;
 use retort::model::{
@@ -140,6 +140,7 @@ fn a_step_of_a_decoder_allocates_nothing() {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     };
     let other = Decoder {
         norm: NormRule::Rms,
@@ -153,7 +154,11 @@ fn a_step_of_a_decoder_allocates_nothing() {
         tokens: Array2::from_shape_fn((ROWS, 12), |(i, at)| token(i, at) as u16),
         next: Array2::from_shape_fn((ROWS, 12), |(i, at)| token(i, at + 1) as i32),
     };
-    for plan in [plain, other] {
+    let blocks =
+        LlamaBlocks { key_heads: 1, head: 8, hidden: 24, base: 1e4, epsilon: 1e-5, tied: true };
+    let (norm, bend) = (NormRule::Rms, Bend::Silu);
+    let llama = Decoder { norm, bend, llama: Some(blocks), ..plain.clone() };
+    for plan in [plain, other, llama] {
         let fresh = Language::init(&plan, Device::Cpu, Seed::new(1)).expect("a good plan");
         expect_equal(&format!("{plan:?}"), ADAMW, |recipe| {
             fresh.fit(&corpus, recipe, Seed::new(2)).expect("training ends");
@@ -165,5 +170,14 @@ fn a_step_of_a_decoder_allocates_nothing() {
                 fresh.fit_soft(&corpus, &soft, recipe, Seed::new(2)).expect("training ends");
             });
         }
+        let mut sorted = Sorted::new(1.5, 5).expect("a good weight");
+        for own in corpus.rows() {
+            let logs = Array2::from_elem((own.len() - 1, 3), -2.0_f32);
+            sorted.push(logs.view(), own.len()).expect("logarithms");
+        }
+        expect_equal(&format!("{plan:?}, sorted"), ADAMW, |recipe| {
+            let sorted = sorted.clone();
+            fresh.fit_sorted(&corpus, sorted, recipe, Seed::new(2)).expect("training ends");
+        });
     }
 }

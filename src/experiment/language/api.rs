@@ -204,6 +204,7 @@ mod tests {
             bend: Default::default(),
             dropout: 0.0,
             fresh: Fresh::FanIn,
+            llama: None,
         };
         Language::init(&plan, Device::Cpu, Seed::new(5)).unwrap()
     }

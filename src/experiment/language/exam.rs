@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{bytes, tokens};
-use crate::data::suite::{Capability, END, Given, Kind, Problem, Suite, floor, grade};
+use super::student::Student;
+use super::words::Words;
+use crate::data::suite::{Capability, Given, Kind, Problem, Suite, floor, grade};
 use crate::error::Result;
 use crate::metric::wilson;
 use crate::model::language::Language;
@@ -88,6 +89,28 @@ impl Report {
     }
 }
 
+/// Whoever can sit an exam: bytes in, bytes out, whatever it computes with.
+pub trait Candidate: Sync {
+    /// The most likely continuation of each prompt by up to `most` of its own tokens, with
+    /// [`END`](crate::data::suite::END) behind one that it ended.
+    fn write(&self, prompts: &[Vec<u8>], most: usize) -> Result<Vec<Vec<u8>>>;
+
+    /// Logarithm of the probability of these continuations of prompts, summed over all of them; of the tokens that the
+    /// candidate cuts them into.
+    fn log_prob(&self, pairs: &[(&[u8], &[u8])]) -> Result<f64>;
+}
+
+/// A decoder over bytes.
+impl Candidate for Language {
+    fn write(&self, prompts: &[Vec<u8>], most: usize) -> Result<Vec<Vec<u8>>> {
+        Student { model: self.clone(), words: Words::Bytes }.write(prompts, most)
+    }
+
+    fn log_prob(&self, pairs: &[(&[u8], &[u8])]) -> Result<f64> {
+        Student { model: self.clone(), words: Words::Bytes }.log_prob(pairs)
+    }
+}
+
 /// Held-out problems of every capability.
 #[derive(Debug)]
 pub struct Exam {
@@ -119,13 +142,13 @@ impl Exam {
     }
 
     /// Grades a model on `threads` threads; the grades do not depend on their number.
-    pub fn grade(&self, model: &Language, threads: usize) -> Result<Report> {
+    pub fn grade(&self, model: &impl Candidate, threads: usize) -> Result<Report> {
         let report = self.mark(&self.sit(model, threads)?);
         Ok(Report { bits_per_byte: Some(self.bits(model)?), ..report })
     }
 
     /// Has a model answer.
-    pub fn sit(&self, model: &Language, threads: usize) -> Result<Sheet> {
+    pub fn sit(&self, model: &impl Candidate, threads: usize) -> Result<Sheet> {
         self.answered(|problems| answers(model, problems, threads))
     }
 
@@ -160,7 +183,7 @@ impl Exam {
     }
 
     /// Bits for each byte of the held-out text's continuations, END not counted.
-    pub fn bits(&self, model: &Language) -> Result<f64> {
+    pub fn bits(&self, model: &impl Candidate) -> Result<f64> {
         let text = self.problems().find(|(capability, _)| *capability == Capability::Text);
         bits(model, text.map_or(&[], |(_, problems)| problems))
     }
@@ -206,14 +229,13 @@ pub(super) fn most(problems: &[Problem]) -> usize {
 }
 
 /// Greedy completions, in the order of the problems.
-fn answers(model: &Language, problems: &[Problem], threads: usize) -> Result<Vec<Vec<u8>>> {
+fn answers(model: &impl Candidate, problems: &[Problem], threads: usize) -> Result<Vec<Vec<u8>>> {
     let most = most(problems);
     let ask = |problems: &[Problem]| -> Result<Vec<Vec<u8>>> {
         let mut all = Vec::new();
         for batch in problems.chunks(BATCH) {
-            let prompts: Vec<Vec<u16>> = batch.iter().map(|p| tokens(&p.prompt)).collect();
-            let given = model.greedy(&prompts, most, Some(u16::from(END)))?;
-            all.extend(given.iter().map(|text| bytes(text)));
+            let prompts: Vec<Vec<u8>> = batch.iter().map(|p| p.prompt.clone()).collect();
+            all.extend(model.write(&prompts, most)?);
         }
         Ok(all)
     };
@@ -228,12 +250,11 @@ fn answers(model: &Language, problems: &[Problem], threads: usize) -> Result<Vec
     })
 }
 
-fn bits(model: &Language, problems: &[Problem]) -> Result<f64> {
+fn bits(model: &impl Candidate, problems: &[Problem]) -> Result<f64> {
     let pairs: Vec<(&[u8], &[u8])> =
         problems.iter().map(|p| (&p.prompt[..], &p.answer[..])).collect();
-    let corpus = super::lesson::corpus(pairs.into_iter(), model.plan().context)?;
-    let logs = model.log_probs(&corpus)?;
-    Ok(-logs.iter().sum::<f64>() / logs.len().max(1) as f64 / std::f64::consts::LN_2)
+    let bytes: usize = problems.iter().map(|p| p.answer.len()).sum();
+    Ok(-model.log_prob(&pairs)? / bytes.max(1) as f64 / std::f64::consts::LN_2)
 }
 
 #[cfg(test)]

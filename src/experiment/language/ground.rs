@@ -1,21 +1,25 @@
 //! One seed: who teaches, what is held out, what the undefended teacher says, and what was asked of it before.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
 use super::exam::{Exam, Report, Share, Sheet, most};
+use super::master::{Disk, Master};
 use super::probes::Probes;
 use super::record::Honest;
 use super::spec::{ArmSpec, LanguageSpec, ProxySpec, StudentSpec, Teacher};
-use super::student::{self, Exchange};
+use super::start::Start;
+use super::student::{self, Exchange, Student};
 use super::{CONTEXT, bytes, lesson, teacher};
 use crate::data::suite::{Mix, Suite};
 use crate::defense::text::{Asked, Hook, Proxy, TextBatch, TextDefenseSpec, TextStack};
 use crate::error::{Error, Result};
 use crate::model::Cache;
 use crate::model::language::{Language, Reveal, Sampling};
+use crate::model::llama::Tunable;
 use crate::oracle::AccountId;
 use crate::oracle::completion::Completion;
 use crate::seed::Seed;
@@ -33,14 +37,15 @@ type Shared<T> = Mutex<BTreeMap<String, Arc<OnceLock<std::result::Result<Arc<T>,
 pub struct Ground {
     pub suite: Suite,
     pub mix: Mix,
-    pub teacher: Arc<Language>,
+    pub teacher: Master,
     /// Streams of this seed.
     pub root: Seed,
     /// Held-out problems, the undefended teacher's answers and their marks.
     pub exam: Exam,
     pub sheet: Sheet,
     pub report: Report,
-    pub probes: Probes,
+    /// None of a teacher whose tokens are not bytes.
+    pub probes: Option<Probes>,
     /// Answers to the prompts of a strategy, as many as the largest budget.
     asked: Shared<Vec<Exchange>>,
     /// What honest users got of an arm.
@@ -49,35 +54,58 @@ pub struct Ground {
     proxy: Shared<Proxy>,
     /// The teacher as an arm trained it.
     trained: Shared<Language>,
+    shelf: Arc<Shelf>,
+}
+
+/// Models from disk, each read once for all seeds.
+#[derive(Default)]
+pub struct Shelf {
+    teachers: Shared<Disk>,
+    /// What students start from.
+    starts: Shared<Tunable>,
 }
 
 /// An arm at work: its layers, and the teacher behind them.
 pub struct Behind {
     pub stack: TextStack,
-    pub teacher: Arc<Language>,
+    pub teacher: Master,
 }
 
 impl Ground {
     /// Opens or trains the teacher of `seed` and has it sit its exam.
-    pub fn lay(spec: &LanguageSpec, seed: u64, cache: &Cache, threads: usize) -> Result<Self> {
+    pub fn lay(
+        spec: &LanguageSpec,
+        seed: u64,
+        cache: &Cache,
+        shelf: &Arc<Shelf>,
+        threads: usize,
+    ) -> Result<Self> {
         let root = Seed::new(seed).child("language");
         let suite = Suite::new(spec.suite.ranges.clone())?;
+        let bytes = |teacher| Master::Bytes(Arc::new(teacher));
         let teacher = match &spec.teacher {
-            Teacher::Shipped => teacher::shipped()?,
+            Teacher::Shipped => bytes(teacher::shipped()?),
             Teacher::Trained { recipe } => {
-                teacher::trained(recipe, root.child("teacher"), cache, threads)?
+                bytes(teacher::trained(recipe, root.child("teacher"), cache, threads)?)
             }
-            Teacher::File { path } => teacher::of_file(std::path::Path::new(path))?,
+            Teacher::File { path } => bytes(teacher::of_file(Path::new(path))?),
+            Teacher::Llama { path } => {
+                let open = || Disk::open(Path::new(path), spec.api.top_logprobs > 0);
+                Master::Disk(shared(&shelf.teachers, path.clone(), open)?)
+            }
         };
         let exam = Exam::set(&suite, spec.suite.items, root.child("exam"))?;
         let sheet = exam.sit(&teacher, threads)?;
         let report = Report { bits_per_byte: Some(exam.bits(&teacher)?), ..exam.mark(&sheet) };
-        let probes = Probes::of(&exam, &teacher)?;
+        let probes = match &teacher {
+            Master::Bytes(teacher) => Some(Probes::of(&exam, teacher)?),
+            Master::Disk(_) => None,
+        };
         let mix = Mix::new(spec.suite.mix)?;
         Ok(Self {
             suite,
             mix,
-            teacher: Arc::new(teacher),
+            teacher,
             root,
             exam,
             sheet,
@@ -87,6 +115,7 @@ impl Ground {
             honest: Shared::default(),
             proxy: Shared::default(),
             trained: Shared::default(),
+            shelf: Arc::clone(shelf),
         })
     }
 
@@ -98,13 +127,29 @@ impl Ground {
             false => None,
         };
         let proxy = proxy.as_deref();
-        let teacher = match stack.iter().any(|layer| layer.hook() == Hook::Train) {
-            true => shared(&self.trained, label(&(stack, &spec.proxy))?, || {
-                TextStack::train(stack, &self.teacher, key, proxy)
-            })?,
-            false => Arc::clone(&self.teacher),
+        let trains = stack.iter().any(|layer| layer.hook() == Hook::Train);
+        let teacher = match &self.teacher {
+            Master::Bytes(teacher) if trains => {
+                let key_of = label(&(stack, &spec.proxy))?;
+                let train = || TextStack::train(stack, teacher, key, proxy);
+                Master::Bytes(shared(&self.trained, key_of, train)?)
+            }
+            teacher => teacher.clone(),
         };
         Ok(Behind { stack: TextStack::build(stack, key, proxy)?, teacher })
+    }
+
+    /// A student before it has learnt anything here.
+    pub fn start(&self, spec: &StudentSpec, seed: Seed) -> Result<Student> {
+        match &spec.start {
+            None => Student::fresh(spec.model, seed),
+            Some(start) => Ok(Student::tuned(&*self.tunable(start)?)),
+        }
+    }
+
+    /// The model from disk that a student starts from.
+    pub fn tunable(&self, start: &Start) -> Result<Arc<Tunable>> {
+        shared(&self.shelf.starts, start.path().display().to_string(), || start.load())
     }
 
     /// A student of the defender's own, and problems that others are not to learn.
@@ -183,7 +228,7 @@ impl Ground {
                 most: CONTEXT,
                 reveal,
             };
-            all.extend(behind.stack.answer(&behind.teacher, &batch)?);
+            all.extend(behind.teacher.answer(&mut behind.stack, &batch)?);
         }
         Ok(all)
     }
@@ -210,7 +255,7 @@ impl Ground {
                         most,
                         reveal: None,
                     };
-                    let answers = stack.answer(&teacher, &batch)?;
+                    let answers = teacher.answer(&mut stack, &batch)?;
                     all.extend(answers.iter().map(|answer| bytes(&answer.tokens)));
                 }
                 Ok(all)

@@ -1,8 +1,9 @@
 //! Trace inversion (arXiv:2603.07267): a model that learnt from worked examples writes the scratchpads that an API
 //! hides, given prompt and result.
 
-use super::spec::{Size, Training};
-use super::{bytes, student, tokens};
+use super::exam::Candidate;
+use super::spec::Training;
+use super::student::Student;
 use crate::data::suite::END;
 use crate::defense::text::prompt::is_worked;
 use crate::error::Result;
@@ -29,10 +30,10 @@ fn result(completion: &[u8]) -> &[u8] {
     &text[text.iter().rposition(|b| *b == b'=').unwrap_or(text.len())..]
 }
 
-/// Bare results of `held` with scratchpads that a model of `worked` examples wrote. One that comes to another
+/// Bare results of `held` with scratchpads that a model wrote: `fresh` after it has learnt `worked` examples. One that comes to another
 /// result is dropped: the bare result stays.
 pub fn rebuilt(
-    size: Size,
+    fresh: &Student,
     training: &Training,
     worked: &[Pair],
     held: Vec<Pair>,
@@ -44,25 +45,25 @@ pub fn rebuilt(
     if lessons.is_empty() {
         return Ok(held);
     }
-    let inverter = student::learn(size, training, &lessons, seed)?;
+    let inverter = fresh.learn(training, &lessons, seed)?;
     let bare = |(prompt, completion): &&Pair| {
         is_worked(prompt) && result(completion).len() > 1 && completion.starts_with(b"=")
     };
-    let asked: Vec<Vec<u16>> = held
+    let asked: Vec<Vec<u8>> = held
         .iter()
         .filter(bare)
-        .map(|(prompt, completion)| tokens(&question(prompt, result(completion))))
+        .map(|(prompt, completion)| question(prompt, result(completion)))
         .collect();
     let mut written = Vec::with_capacity(asked.len());
     for batch in asked.chunks(BATCH) {
-        written.extend(inverter.greedy(batch, MOST, Some(u16::from(END)))?);
+        written.extend(inverter.write(batch, MOST)?);
     }
     let mut written = written.into_iter();
     let put = |pair: Pair| {
         if !bare(&&pair) {
             return pair;
         }
-        let text = bytes(&written.next().unwrap_or_default());
+        let text = written.next().unwrap_or_default();
         match text.ends_with(&[END]) && result(&text) == result(&pair.1) {
             true => (pair.0, text),
             false => pair,
@@ -73,6 +74,7 @@ pub fn rebuilt(
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::Size;
     use super::*;
 
     #[test]
@@ -91,16 +93,17 @@ mod tests {
         };
         let worked: Vec<Pair> = (0..100).map(|i| pair(b'0' + i % 8, true)).collect();
         let size = Size { layers: 1, heads: 2, width: 16 };
+        let fresh = Student::fresh(size, Seed::new(1)).unwrap();
         let training = Training { steps: 300, ..Training::default() };
         let mut held: Vec<Pair> = (0..8).map(|i| pair(b'0' + i, false)).collect();
         // A result that the worked examples do not lead to, and a capability without scratchpads.
         held.push((b"A3>".to_vec(), b"=7\0".to_vec()));
         held.push((b"Fc:a=b>".to_vec(), b"=b\0".to_vec()));
-        let back = rebuilt(size, &training, &worked, held.clone(), Seed::new(1)).unwrap();
+        let back = rebuilt(&fresh, &training, &worked, held.clone(), Seed::new(1)).unwrap();
         for (i, back) in (0..).zip(&back[..8]) {
             assert_eq!(*back, pair(b'0' + i, true));
         }
         assert_eq!(back[8..], held[8..]);
-        assert_eq!(rebuilt(size, &training, &[], held.clone(), Seed::new(1)).unwrap(), held);
+        assert_eq!(rebuilt(&fresh, &training, &[], held.clone(), Seed::new(1)).unwrap(), held);
     }
 }

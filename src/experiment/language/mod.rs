@@ -6,9 +6,12 @@
 pub mod api;
 pub mod canaries;
 pub mod exam;
+pub mod files;
+mod fits;
 mod ground;
 mod inversion;
 pub mod lesson;
+pub mod master;
 pub mod objective;
 pub mod plan;
 mod probes;
@@ -18,9 +21,11 @@ pub mod record;
 mod rounds;
 mod run;
 pub mod spec;
+pub mod start;
 pub mod student;
 pub mod teacher;
 mod votes;
+pub mod words;
 
 pub use run::Languages;
 
@@ -44,6 +49,7 @@ fn decoder(layers: usize, heads: usize, width: usize) -> Decoder {
         bend: Default::default(),
         dropout: 0.0,
         fresh: Fresh::FanIn,
+        llama: None,
     }
 }
 
@@ -56,3 +62,6 @@ fn tokens(bytes: &[u8]) -> Vec<u16> {
 fn bytes(tokens: &[u16]) -> Vec<u8> {
     tokens.iter().map(|&token| token as u8).collect()
 }
+
+#[cfg(test)]
+mod tests;

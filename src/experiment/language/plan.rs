@@ -28,7 +28,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans these variants over what lies outside their specs: a hash of the teacher's file each.
+    /// Plans these variants over what lies outside their specs: a hash of the files that each points at.
     pub fn of(variants: Vec<Variant>, outside: &[String]) -> Result<Self> {
         let mut cells = Vec::new();
         for (variant, (point, outside)) in variants.iter().zip(outside).enumerate() {
@@ -88,11 +88,11 @@ impl Plan {
     }
 }
 
-/// The first student of each size.
+/// The first student of each size or start.
 fn kin(spec: &LanguageSpec) -> Vec<&StudentSpec> {
     let mut kin: Vec<&StudentSpec> = Vec::new();
     for student in &spec.student {
-        if kin.iter().all(|other| other.model != student.model) {
+        if kin.iter().all(|other| other.kin() != student.kin()) {
             kin.push(student);
         }
     }
@@ -126,11 +126,18 @@ pub fn is_counter(student: &StudentSpec, stack: &[TextDefenseSpec]) -> bool {
     !stack.is_empty() && stack.iter().all(counters)
 }
 
+/// What a student starts from, without paths: the identity of cells holds a hash of what lies there.
+fn begun(student: &StudentSpec) -> Option<Value> {
+    let start = student.start.as_ref()?;
+    Some(json!({ "kind": "llama", "name": start.label() }))
+}
+
 /// The resolved config of one cell: what can change its record, and no path.
 pub fn cell_config(spec: &LanguageSpec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let teacher = match &spec.teacher {
         Teacher::File { .. } => json!({ "kind": "file" }),
+        Teacher::Llama { .. } => json!({ "kind": "llama" }),
         other => serde_json::to_value(other).map_err(internal)?,
     };
     let mut config = json!({ "teacher": teacher, "suite": spec.suite, "seed": cell.seed });
@@ -141,13 +148,20 @@ pub fn cell_config(spec: &LanguageSpec, cell: &Cell) -> Result<Value> {
     let mut add = |key: &str, value: Value| config[key] = value;
     match cell.role {
         Role::Student => {
-            add("student", serde_json::to_value(student).map_err(internal)?);
+            let mut known = serde_json::to_value(student).map_err(internal)?;
+            if let Some(start) = begun(student) {
+                known["start"] = start;
+            }
+            add("student", known);
             add("defense", serde_json::to_value(spec.arm(&cell.arm)?).map_err(internal)?);
             add("budget", json!({ "queries": cell.budget }));
             add("proxy", json!(spec.proxy));
             add("api", serde_json::to_value(&spec.api).map_err(internal)?);
         }
-        _ => add("student", json!({ "model": student.model })),
+        _ => match begun(student) {
+            None => add("student", json!({ "model": student.model })),
+            Some(start) => add("student", json!({ "start": start })),
+        },
     }
     if cell.role != Role::Untrained {
         add("training", serde_json::to_value(&spec.training).map_err(internal)?);

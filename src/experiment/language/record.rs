@@ -29,7 +29,7 @@ pub struct LanguageRecord {
     pub arm: String,
     /// Name of the student; for references its size, empty for the teacher.
     pub student: String,
-    /// Size of the student: students of one size share references.
+    /// Size of the student, or the name of what it starts from: students that are alike there share references.
     pub kin: String,
     /// Exchanges that it may have; 0 for references.
     pub budget: u64,
@@ -67,11 +67,14 @@ pub struct Likeness {
     /// The same where the teacher is wrong.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub on_errors: Option<Share>,
-    /// Mean KL(teacher || model) of the next token, along the right answers; nats.
-    pub kl: f64,
+    /// Mean KL(teacher || model) of the next token, along the right answers; nats. None where the two have different
+    /// tokens.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kl: Option<f64>,
 }
 
-/// What a student paid for, in its own counts and in money.
+/// What a student paid for, in counts and in money. Tokens are bytes, which is what an API of the laboratory passes,
+/// whatever a model behind it computes with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spent {

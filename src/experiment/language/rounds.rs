@@ -1,13 +1,12 @@
 //! Asking in rounds: each time what the student of the answers so far is least sure of.
 
+use super::CONTEXT;
 use super::ground::{Ground, STUDENT};
 use super::run::learnt;
 use super::spec::{ArmSpec, LanguageSpec, StudentSpec, Training};
-use super::student::Exchange;
-use super::{CONTEXT, tokens};
-use crate::data::suite::END;
+use super::student::{Exchange, Student};
 use crate::error::Result;
-use crate::model::language::{Ask, Language, Reveal, Sampling};
+use crate::model::language::{Ask, Reveal, Sampling};
 use crate::seed::Seed;
 
 /// Prompts whose answers are weighed together.
@@ -54,14 +53,16 @@ pub fn exchanges(
 }
 
 /// Mean log-probability of the tokens of a model's own most likely answers, by prompt.
-fn sureness(model: &Language, prompts: &[Vec<u8>]) -> Result<Vec<f64>> {
+fn sureness(student: &Student, prompts: &[Vec<u8>]) -> Result<Vec<f64>> {
+    let Student { model, words } = student;
     let mut all = Vec::with_capacity(prompts.len());
     for batch in prompts.chunks(BATCH) {
-        let prompts: Vec<Vec<u16>> = batch.iter().map(|prompt| tokens(prompt)).collect();
+        let prompts = batch.iter().map(|prompt| words.prompt(prompt));
+        let prompts = prompts.collect::<Result<Vec<_>>>()?;
         let ask = Ask {
             prompts: &prompts,
             most: CONTEXT,
-            end: Some(u16::from(END)),
+            end: Some(words.end()),
             sampling: Sampling { temperature: 0.0, ..Sampling::default() },
             // Nothing is drawn.
             streams: &vec![Seed::new(0); prompts.len()],

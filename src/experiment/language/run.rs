@@ -1,17 +1,19 @@
 //! Computes the cells of a plan into a folder; what is there is skipped.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::ground::Ground;
+use super::ground::{Ground, Shelf};
 use super::inversion::{Pair, rebuilt};
+use super::master::Master;
 use super::objective::{Material, Objective, Tutor, kept as kept_of};
 use super::plan::{Plan, cell_config, is_counter};
 use super::prompts::Prompts;
 use super::record::{LanguageRecord, Likeness, Role, Spent, Stop, VERSION};
 use super::spec::{LanguageSpec, StudentSpec};
-use super::student::{self, Exchange};
+use super::student::{self, Exchange, Student};
 use super::votes::kept;
+use super::words::Words;
 use super::{CONTEXT, VOCABULARY, bytes, exam, lesson, rounds, tokens};
 use crate::data::suite::{Capability, END, Mix};
 use crate::defense::text::TextDefenseSpec;
@@ -21,7 +23,7 @@ use crate::experiment::folder::RunFolder;
 use crate::experiment::plan::Cell;
 use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
 use crate::model::Cache;
-use crate::model::language::{Language, Lesson, Sampling, Soft, Tell};
+use crate::model::language::{Lesson, Sampling, Soft, Tell};
 use crate::oracle::AccountId;
 use crate::oracle::completion::TokenProbs;
 use crate::seed::Seed;
@@ -31,13 +33,14 @@ pub struct Languages<'a> {
     plan: &'a Plan,
     cache: &'a Cache,
     grounds: BTreeMap<(usize, u64), OnceLock<std::result::Result<Ground, String>>>,
+    shelf: Arc<Shelf>,
 }
 
 impl<'a> Languages<'a> {
     /// Nothing is laid yet.
     pub fn new(plan: &'a Plan, cache: &'a Cache) -> Self {
         let grounds = plan.cells.iter().map(|c| ((c.variant, c.seed), OnceLock::new())).collect();
-        Self { plan, cache, grounds }
+        Self { plan, cache, grounds, shelf: Arc::default() }
     }
 
     /// Runs what is missing. Teachers first, each on as many threads as are free; then one thread a cell.
@@ -66,7 +69,10 @@ impl<'a> Languages<'a> {
         let missing = || Error::Internal("a cell outside the plan".into());
         let slot = self.grounds.get(&(cell.variant, cell.seed)).ok_or_else(missing)?;
         let spec = &self.plan.variants[cell.variant].spec;
-        let lay = || Ground::lay(spec, cell.seed, self.cache, threads).map_err(|e| e.to_string());
+        let lay = || {
+            let ground = Ground::lay(spec, cell.seed, self.cache, &self.shelf, threads);
+            ground.map_err(|e| e.to_string())
+        };
         slot.get_or_init(lay).as_ref().map_err(|text| Error::Internal(text.clone()))
     }
 
@@ -83,6 +89,9 @@ impl<'a> Languages<'a> {
             }
             _ => (Some(reference(cell, spec, ground)?), Spent::default()),
         };
+        if let (Some(model), false) = (&model, cell.role == Role::Untrained) {
+            keep(spec.student(&cell.student)?, ground, model, &cell.id)?;
+        }
         let (report, likeness) = match &model {
             None => (ground.report.clone(), Vec::new()),
             Some(model) => judged(model, ground)?,
@@ -91,7 +100,7 @@ impl<'a> Languages<'a> {
         let arm = spec.arm(&cell.arm)?;
         let known =
             (cell.role != Role::Teacher).then(|| spec.student(&cell.student)).transpose()?;
-        let kin = known.map(|student| student.model.label()).unwrap_or_default();
+        let kin = known.map(StudentSpec::kin).unwrap_or_default();
         Ok(LanguageRecord {
             version: VERSION,
             name: spec.name.clone(),
@@ -117,7 +126,7 @@ impl<'a> Languages<'a> {
 }
 
 /// A student that asks through the API.
-fn asking(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<(Language, Spent)> {
+fn asking(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<(Student, Spent)> {
     let student = spec.student(&cell.student)?;
     let arm = spec.arm(&cell.arm)?;
     let budget = cell.budget as usize;
@@ -145,7 +154,8 @@ pub fn learnt(
     ground: &Ground,
     held: &[Exchange],
     seed: Seed,
-) -> Result<Language> {
+) -> Result<Student> {
+    let fresh = ground.start(student, seed)?;
     // An answer of which nothing is shown teaches nothing.
     let shown = held.iter().filter(|exchange| !exchange.answer.tokens.is_empty());
     let shown = shown.filter(|exchange| !(student.benign_only && exchange.refused()));
@@ -154,24 +164,35 @@ pub fn learnt(
         shown.iter().map(|exchange| (exchange.prompt.clone(), exchange.text())).collect();
     let told: Option<Vec<&TokenProbs>> = shown.iter().map(|e| e.answer.logprobs.as_ref()).collect();
     // Where an API tells nothing of some answers, text alone is left to learn from.
-    if let (Objective::WordKd(objective), Some(told), false) =
-        (&student.objective, told, pairs.is_empty())
-    {
-        let soft = objective.targets(told.into_iter(), VOCABULARY, seed.child("keep"))?;
-        return student::learn_soft(student.model, &spec.training, &pairs, &soft, seed);
+    match (&student.objective, told) {
+        (Objective::WordKd(objective), Some(told)) if !pairs.is_empty() => {
+            let soft = objective.targets(told.into_iter(), VOCABULARY, seed.child("keep"))?;
+            return fresh.learn_soft(&spec.training, &pairs, &soft, seed);
+        }
+        (Objective::Uld(objective), Some(told)) if !pairs.is_empty() => {
+            return fresh.learn_sorted(&spec.training, &pairs, &told, objective, seed);
+        }
+        _ => {}
     }
     if student.knows.worked > 0 {
         let worked = worked(ground, student.knows.worked)?;
         if student.knows.invert {
             let seed = seed.child("inverter");
-            pairs = rebuilt(student.model, &spec.training, &worked, pairs, seed)?;
+            let fresh = ground.start(student, seed)?;
+            pairs = rebuilt(&fresh, &spec.training, &worked, pairs, seed)?;
         }
         pairs.extend(worked);
     }
     if pairs.is_empty() {
-        return student::fresh(student.model, seed);
+        return Ok(fresh);
     }
-    student::learn(student.model, &spec.training, &pairs, seed)
+    fresh.learn(&spec.training, &pairs, seed)
+}
+
+/// Writes a trained student where its spec wants it kept.
+fn keep(spec: &StudentSpec, ground: &Ground, student: &Student, cell: &str) -> Result<()> {
+    let Some(start) = &spec.start else { return Ok(()) };
+    start.keep(&ground.tunable(start)?.with(student.model.clone())?, cell)
 }
 
 /// A student that has the teacher score what it writes itself.
@@ -180,7 +201,7 @@ fn on_policy(
     student: &StudentSpec,
     ground: &Ground,
     budget: usize,
-) -> Result<(Language, Spent)> {
+) -> Result<(Student, Spent)> {
     let seed = ground.root.child("student");
     let tell = match spec.api.top_logprobs {
         k if k < VOCABULARY => Tell::TopK { k },
@@ -208,8 +229,11 @@ fn on_policy(
         most: CONTEXT,
         end: u16::from(END),
     };
-    let mut tutor = Tutor::new(&ground.teacher, tell);
-    let fresh = student::fresh(student.model, seed)?;
+    let Master::Bytes(teacher) = &ground.teacher else {
+        return Err(Error::Internal("a teacher over bytes was checked for".into()));
+    };
+    let mut tutor = Tutor::new(teacher, tell);
+    let Student { model: fresh, words } = ground.start(student, seed)?;
     let recipe = spec.training.recipe();
     let fit = seed.child("fit");
     let model = student.objective.learn(&fresh, &mut tutor, &material, &recipe, fit)?;
@@ -221,7 +245,7 @@ fn on_policy(
         scored_tokens: given.scored_tokens,
         usd: 0.0,
     };
-    Ok((model, priced(spec, spent)))
+    Ok((Student { model, words }, priced(spec, spent)))
 }
 
 /// The same with its price; text that is scored is read, and read tokens cost what prompts do.
@@ -250,15 +274,15 @@ fn charged(spec: &LanguageSpec, held: &[Exchange]) -> Spent {
 }
 
 /// A student that asks nobody.
-fn reference(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<Language> {
-    let size = spec.student(&cell.student)?.model;
+fn reference(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<Student> {
     let seed = ground.root.child("student");
+    let fresh = ground.start(spec.student(&cell.student)?, seed)?;
     let drawn = |n| {
         let seed = ground.root.child(cell.role.name());
         lesson::problems(&ground.suite, &ground.mix, n, seed)
     };
     let pairs: Vec<Pair> = match cell.role {
-        Role::Untrained => return student::fresh(size, seed),
+        Role::Untrained => return Ok(fresh),
         Role::Public => {
             let problems = drawn(spec.reference.public).into_iter();
             problems.map(|p| (p.prompt.clone(), p.completion())).collect()
@@ -273,7 +297,7 @@ fn reference(cell: &Cell, spec: &LanguageSpec, ground: &Ground) -> Result<Langua
             prompts.into_iter().zip(texts).collect()
         }
     };
-    student::learn(size, &spec.training, &pairs, seed)
+    fresh.learn(&spec.training, &pairs, seed)
 }
 
 /// Whoever needs no API.
@@ -282,7 +306,7 @@ const INSIDER: AccountId = AccountId(2);
 const INSIDE: u64 = 1 << 40;
 
 /// What a model can do, and how like the teacher it is.
-fn judged(model: &Language, ground: &Ground) -> Result<(exam::Report, Vec<Likeness>)> {
+fn judged(model: &Student, ground: &Ground) -> Result<(exam::Report, Vec<Likeness>)> {
     let Ground { exam, probes, .. } = ground;
     let sheet = exam.sit(model, 1)?;
     let bits_per_byte = Some(exam.bits(model)?);
@@ -291,8 +315,14 @@ fn judged(model: &Language, ground: &Ground) -> Result<(exam::Report, Vec<Likene
     let shares = |capability: Capability| {
         agreement.iter().find(|(c, _, _)| *c == capability).map(|(_, all, errors)| (*all, *errors))
     };
-    let kl = probes.kl(model)?.into_iter();
-    let likeness = kl.map(|(capability, kl)| {
+    // Distributions over different tokens cannot be compared.
+    let kl = match (&model.words, probes) {
+        (Words::Bytes, Some(probes)) => {
+            probes.kl(&model.model)?.into_iter().map(|(c, kl)| (c, Some(kl))).collect()
+        }
+        _ => Capability::ALL.map(|capability| (capability, None)).to_vec(),
+    };
+    let likeness = kl.into_iter().map(|(capability, kl)| {
         let (agreement, on_errors) = shares(capability).unzip();
         Likeness { capability, agreement, on_errors, kl }
     });

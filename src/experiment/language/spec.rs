@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::objective::{Objective, WordKd};
+use super::objective::Objective;
 use super::prompts::Prompts;
+use super::start::{self, Start};
 use super::teacher::TeacherSpec;
 use crate::data::suite::{Capability, Mix, Ranges};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result, check_name, first_repeat};
 use crate::experiment::spec::Seeds;
-use crate::model::language::{Sampling, Tell};
+use crate::model::language::Sampling;
 
 /// A whole experiment: cells = defenses x students x budgets x seeds x swept keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +77,9 @@ pub enum Teacher {
     },
     /// A decoder over bytes that `save` wrote.
     File { path: String },
+    /// A model of the Llama family: a GGUF file, or a folder with `config.json`, `tokenizer.json` and
+    /// `model.safetensors` (or its pieces). It goes on from the bytes of prompts in its own tokens.
+    Llama { path: String },
 }
 
 /// Problems.
@@ -102,7 +106,8 @@ impl Default for SuiteSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ApiSpec {
-    /// Log-probabilities of the most likely tokens at each place: how many; 0 is none, 256 is all.
+    /// Log-probabilities of the most likely tokens at each place: how many; 0 is none, 256 is all
+    /// of a teacher over bytes.
     pub top_logprobs: usize,
     /// Price of a million prompt tokens.
     pub usd_per_million_prompt_tokens: f64,
@@ -192,9 +197,12 @@ pub struct ArmSpec {
 pub struct StudentSpec {
     /// Name in tables.
     pub name: String,
-    /// Its size.
+    /// Its size, where it is fresh.
     #[serde(default)]
     pub model: Size,
+    /// What it starts from in the place of fresh weights of that size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// What it makes of answers.
     #[serde(default)]
     pub objective: Objective,
@@ -213,6 +221,13 @@ pub struct StudentSpec {
     /// What it holds beside the answers.
     #[serde(default)]
     pub knows: Knowledge,
+}
+
+impl StudentSpec {
+    /// Students that are alike before they learn share references: `2x96`, or the name of what they start from.
+    pub fn kin(&self) -> String {
+        self.start.as_ref().map_or_else(|| self.model.label(), Start::label)
+    }
 }
 
 const fn once() -> usize {
@@ -247,7 +262,7 @@ impl Default for Size {
 }
 
 impl Size {
-    /// `2x96`: students of one size share references.
+    /// `2x96`
     pub fn label(self) -> String {
         format!("{}x{}", self.layers, self.width)
     }
@@ -280,6 +295,7 @@ impl LanguageSpec {
         self.validate_budget()?;
         self.training.check()?;
         self.validate_arms()?;
+        self.check_teacher()?;
         self.validate_students()
     }
 
@@ -385,6 +401,7 @@ impl LanguageSpec {
                 return Err(Error::config(key, worked.to_string(), expected));
             }
         }
+        start::check_names(&self.student)?;
         match first_repeat(self.student.iter().map(|student| &student.name)) {
             Some(name) => {
                 let found = format!("two students called `{name}`");
@@ -392,54 +409,6 @@ impl LanguageSpec {
             }
             None => Ok(()),
         }
-    }
-
-    /// Whether a student's objective fits what the API tells and what else the student does; keys are relative to it.
-    fn check_objective(&self, student: &StudentSpec) -> Result<()> {
-        let StudentSpec { objective, .. } = student;
-        objective.check().map_err(|e| e.under("objective"))?;
-        if objective.text_only() {
-            return Ok(());
-        }
-        let (told, all) = (self.api.top_logprobs, super::VOCABULARY);
-        let needed = match objective {
-            Objective::Minillm(_) => all,
-            Objective::WordKd(WordKd { keep: Tell::Sampled { .. }, .. }) => all,
-            _ => 1,
-        };
-        if told < needed {
-            let expected = format!("{needed} or more, for this objective of a student");
-            return Err(Error::config("objective", format!("api.top-logprobs = {told}"), expected));
-        }
-        if student.knows.worked > 0 {
-            let found = format!("worked = {}", student.knows.worked);
-            let expected =
-                "`seq-kd`, which alone can learn from examples without log-probabilities";
-            return Err(Error::config("objective", found, expected));
-        }
-        if !objective.on_policy() {
-            return Ok(());
-        }
-        if let Some(arm) = self.arms().iter().find(|arm| !arm.stack.is_empty()) {
-            let found = format!("an objective on own texts, and arm `{}`", arm.name);
-            let expected = "no arms: defenses answer prompts, and do not score texts";
-            return Err(Error::config("objective", found, expected));
-        }
-        if student.votes > 1 || matches!(student.prompts, Prompts::Uncertainty { .. }) {
-            let expected = "one answer a prompt, and prompts that are not chosen in rounds";
-            return Err(Error::config("objective", "an objective on own texts", expected));
-        }
-        let Training { steps, batch, validation, .. } = self.training;
-        let least = self.budget.queries.iter().min().copied().unwrap_or(0);
-        let learnt = ((1.0 - validation) * least as f64) as usize;
-        if steps * batch > learnt {
-            let found = format!("{steps} steps of {batch} texts");
-            let expected = format!(
-                "at most {learnt} texts, what the smallest budget leaves beside validation: each is asked once"
-            );
-            return Err(Error::config("objective", found, expected));
-        }
-        Ok(())
     }
 
     /// The student of this name.

@@ -227,12 +227,22 @@ impl Language {
                 }
                 Layer::Attention(l) => {
                     let mut y = desk.buffer(n * l.width);
-                    let rows = x.chunks_exact(3 * l.width).zip(y.chunks_exact_mut(l.width));
+                    let rows = x.chunks_exact(l.row).zip(y.chunks_exact_mut(l.width));
                     for (stream, (x, y)) in streams.iter_mut().zip(rows) {
                         let memory = &mut stream.memories[*attention];
                         l.step(x, stream.seen, memory, y, &mut desk.room);
                     }
                     *attention += 1;
+                    y
+                }
+                Layer::Gate(l) => {
+                    let mut y = desk.buffer(n * l.width);
+                    l.rows(x, &mut y);
+                    y
+                }
+                Layer::Tied(l) => {
+                    let mut y = desk.buffer(n * l.vocabulary);
+                    l.rows(n, params, x, &mut y, &mut desk.room);
                     y
                 }
                 Layer::Residual(l) => {

@@ -93,7 +93,10 @@ impl Language {
             [body @ .., Layer::Dense(head)] => {
                 Ok((body.len(), Dense { times: 1, at: 0, ..head.clone() }))
             }
-            _ => Err(Error::Internal("a decoder ends in a dense layer".into())),
+            _ => {
+                let expected = "one that shares no rows with the embedding";
+                Err(Error::input("output layer that is to learn", "a tied one", expected))
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{Corpus, Language, Learned};
 use crate::error::{Error, Result, expect_shape};
 use crate::model::Recipe;
 use crate::model::loss::tokens::{Taught, Texts};
+use crate::model::loss::uld::Sorted;
 use crate::model::loss::{Goal, Room, Soft, Tell, TokenTargets, Weights};
 use crate::model::train::{Start, Trained, learn, train};
 use crate::seed::Seed;
@@ -132,7 +133,7 @@ impl Corpus {
 impl Language {
     /// Learns to tell the next token. Same seed, same device, same build: same weights, at any thread count.
     pub fn fit(&self, corpus: &Corpus, recipe: &Recipe, seed: Seed) -> Result<Learned> {
-        self.fit_texts(corpus, None, recipe, seed)
+        self.fit_goal(corpus, &self.goal(corpus, None, None)?, recipe, seed)
     }
 
     /// Learns to think of the next token as a teacher does.
@@ -143,20 +144,34 @@ impl Language {
         recipe: &Recipe,
         seed: Seed,
     ) -> Result<Learned> {
-        self.fit_texts(corpus, Some(soft), recipe, seed)
+        self.fit_goal(corpus, &self.goal(corpus, Some(soft.clone()), None)?, recipe, seed)
     }
 
-    fn fit_texts(
+    /// Learns the next token and, as far as the teacher's version of each text goes, to think of the next one as a
+    /// teacher with other tokens does of its own: universal logit distillation.
+    pub fn fit_sorted(
         &self,
         corpus: &Corpus,
-        soft: Option<&Soft>,
+        sorted: Sorted,
+        recipe: &Recipe,
+        seed: Seed,
+    ) -> Result<Learned> {
+        self.check_lessons(corpus)?;
+        let targets = corpus.next.clone();
+        let taught = Some(Taught::sorted(&targets, Arc::new(sorted))?);
+        self.fit_goal(corpus, &Goal::Tokens(Texts { targets, taught }), recipe, seed)
+    }
+
+    fn fit_goal(
+        &self,
+        corpus: &Corpus,
+        goal: &Goal,
         recipe: &Recipe,
         seed: Seed,
     ) -> Result<Learned> {
         recipe.check()?;
-        let goal = self.goal(corpus, soft.cloned(), None)?;
         let inputs = corpus.tokens.mapv(f32::from);
-        let start = Start { inputs: inputs.view(), ..self.start(&goal) };
+        let start = Start { inputs: inputs.view(), ..self.start(goal) };
         let Trained { last, selected, steps, .. } = train(&start, recipe, seed)?;
         let last = self.with(last);
         let selected = selected.map_or_else(|| last.clone(), |params| self.with(params));

@@ -1,14 +1,16 @@
 //! Decoder-only language models: tokens in, a distribution over the next token out at every position.
 //!
 //! Pre-norm blocks (Radford et al. 2019) of causal attention and a feed-forward layer of four times the
-//! width with GELU or SiLU, rotary or learnt positions, and an output layer of its own. Trained by the loop that trains
-//! classifiers; answers come one token at a time, with the keys and values of the past kept.
+//! width with GELU or SiLU, rotary or learnt positions, and an output layer of its own; or blocks of the Llama family
+//! ([`LlamaBlocks`]). Trained by the loop that trains classifiers; answers come one token at a time, with the keys and
+//! values of the past kept.
 
 mod complete;
 mod decode;
 mod gradient;
 mod head;
 mod learn;
+mod llama;
 mod mix;
 mod reader;
 mod sample;
@@ -18,11 +20,13 @@ mod steer;
 pub use complete::{Ask, Reveal};
 pub use head::{Away, HeadRecipe};
 pub use learn::Lesson;
+pub use llama::LlamaBlocks;
 pub use reader::Reader;
 pub(super) use sample::Chooser;
 pub use sample::Sampling;
 pub use steer::{Steer, Text};
 
+pub use super::loss::uld::Sorted;
 pub use super::loss::{Soft, Tell, TokenTargets, Weights};
 
 use std::sync::Arc;
@@ -32,7 +36,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cpu;
 use super::init::Draw;
-use super::layer::{Activation, Attention, Dense, Dropout, Embed, Layer, Norm, NormKind, Residual};
+use super::layer::{
+    self, Activation, Attention, Dense, Dropout, Embed, Gate, Layer, Norm, NormKind,
+};
+use super::layer::{Residual, Tied};
 use super::network::Network;
 use super::{Device, Parameter};
 use crate::error::{Error, Result, expect_shape};
@@ -110,7 +117,8 @@ pub struct Decoder {
     pub context: usize,
     /// Blocks.
     pub layers: usize,
-    /// Attention heads of a block; must divide the width, into even parts with rotary positions.
+    /// Attention heads of a block; must divide the width, into even parts with rotary positions, unless heads have a
+    /// width of their own.
     pub heads: usize,
     /// Numbers of a position.
     pub width: usize,
@@ -125,6 +133,9 @@ pub struct Decoder {
     pub dropout: f64,
     #[serde(default, skip_serializing_if = "crate::model::is_default")]
     pub fresh: Fresh,
+    /// Blocks of the Llama family in the place of plain ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llama: Option<LlamaBlocks>,
 }
 
 /// Most of each part of a plan: as many tokens as have a number, and what a file may ask for before it is
@@ -150,9 +161,10 @@ impl Decoder {
         {
             return Err(Error::config(key, count.to_string(), format!("1 to {most}")));
         }
-        let parts = match self.positions {
-            Positions::Rotary => 2 * heads,
-            Positions::Learnt => heads,
+        let parts = match (self.positions, &self.llama) {
+            (_, Some(_)) => 1,
+            (Positions::Rotary, None) => 2 * heads,
+            (Positions::Learnt, None) => heads,
         };
         if !width.is_multiple_of(parts) {
             let found = format!("{heads} heads for a width of {width}");
@@ -165,24 +177,31 @@ impl Decoder {
                 "0 up to, but not, 1",
             ));
         }
-        Ok(())
+        self.llama.map_or(Ok(()), |blocks| blocks.check(self))
     }
 
     /// The network, tokens to logits.
     pub(super) fn network(&self) -> Result<Network> {
         self.check()?;
         let mut build = Build { plan: self, at: 0 };
-        let mut layers = vec![build.embed()];
+        let embed = build.embed();
+        let tied = build.tied();
+        let mut layers = vec![embed];
         for block in 1..=self.layers {
             layers.extend(build.block(block));
         }
         layers.push(build.norm("norm".into()));
-        layers.push(build.dense("output".into(), self.width, self.vocabulary, Activation::None));
+        layers.push(tied.unwrap_or_else(|| {
+            build.dense("output".into(), self.width, self.vocabulary, Activation::None)
+        }));
         Ok(Network::new(layers))
     }
 
     /// Numbers of all parameters, before anything is built.
     const fn numbers(&self) -> usize {
+        if let Some(blocks) = &self.llama {
+            return blocks.numbers(self);
+        }
         let Self { vocabulary, context, layers, width, .. } = *self;
         let rows = match self.positions {
             Positions::Rotary => vocabulary,
@@ -215,8 +234,15 @@ impl Build<'_> {
         let places = self.plan.positions == Positions::Learnt;
         let at = self.take((vocabulary + if places { positions } else { 0 }) * width);
         let draw = Draw::Normal { deviation: self.plan.fresh.embedding() };
-        let name = "embed".into();
-        Layer::Embed(Embed { name, positions, vocabulary, width, places, draw, at })
+        let (name, tied) = ("embed".into(), self.plan.llama.is_some_and(|blocks| blocks.tied));
+        Layer::Embed(Embed { name, positions, vocabulary, width, places, tied, draw, at })
+    }
+
+    /// The output layer over the rows of the embedding, which come first of all parameters, if they are to serve.
+    fn tied(&self) -> Option<Layer> {
+        let Decoder { vocabulary, context: times, width, llama, .. } = *self.plan;
+        let tied = llama.is_some_and(|blocks| blocks.tied);
+        tied.then_some(Layer::Tied(Tied { times, width, vocabulary, at: 0 }))
     }
 
     fn norm(&mut self, name: String) -> Layer {
@@ -225,7 +251,8 @@ impl Build<'_> {
             NormRule::Layer => (NormKind::Layer, 2 * width),
             NormRule::Rms => (NormKind::Rms, width),
         };
-        Layer::Norm(Norm { name, kind, times, width, at: self.take(numbers) })
+        let eps = self.plan.llama.map_or(layer::EPS, |blocks| blocks.epsilon);
+        Layer::Norm(Norm { name, kind, times, width, eps, at: self.take(numbers) })
     }
 
     fn dense(&mut self, name: String, from: usize, to: usize, activation: Activation) -> Layer {
@@ -248,32 +275,45 @@ impl Build<'_> {
         activation: Activation,
         deviation: f64,
     ) -> Layer {
-        let at = self.take((from + 1) * to);
+        let bias = self.plan.llama.is_none();
+        let at = self.take((from + usize::from(bias)) * to);
         let draw = Draw::Normal { deviation };
         let times = self.plan.context;
-        Layer::Dense(Dense { name, times, from, to, activation, bias: true, draw, at })
+        Layer::Dense(Dense { name, times, from, to, activation, bias, draw, at })
     }
 
     /// Attention and feed-forward, each around its own way.
     fn block(&mut self, block: usize) -> [Layer; 2] {
-        let Decoder { context, width, heads, .. } = *self.plan;
+        let Decoder { context, width, heads, llama, .. } = *self.plan;
         let name = |part: &str| format!("block{block}.{part}");
         let rotary = self.plan.positions == Positions::Rotary;
+        let heads = match &llama {
+            None => Attention::new(context, width, heads, rotary),
+            Some(blocks) => blocks.attention(self.plan),
+        };
+        let (row, seen) = (heads.row, heads.width);
+        let attention = vec![
+            self.norm(name("attention.norm")),
+            self.dense(name("attention.in"), width, row, Activation::None),
+            Layer::Attention(heads),
+            self.joining(name("attention.out"), seen),
+        ];
         let bend = match self.plan.bend {
             Bend::Gelu => Activation::Gelu,
             Bend::Silu => Activation::Silu,
         };
-        let attention = vec![
-            self.norm(name("attention.norm")),
-            self.dense(name("attention.in"), width, 3 * width, Activation::None),
-            Layer::Attention(Attention::new(context, width, heads, rotary)),
-            self.joining(name("attention.out"), width),
-        ];
-        let forward = vec![
-            self.norm(name("forward.norm")),
-            self.dense(name("forward.in"), width, 4 * width, bend),
-            self.joining(name("forward.out"), 4 * width),
-        ];
+        let mut forward = vec![self.norm(name("forward.norm"))];
+        match llama {
+            None => forward.extend([
+                self.dense(name("forward.in"), width, 4 * width, bend),
+                self.joining(name("forward.out"), 4 * width),
+            ]),
+            Some(LlamaBlocks { hidden, .. }) => forward.extend([
+                self.dense(name("forward.in"), width, 2 * hidden, Activation::None),
+                Layer::Gate(Gate { times: context, width: hidden }),
+                self.joining(name("forward.out"), hidden),
+            ]),
+        }
         let drop = |mut inner: Vec<Layer>, part: &str| {
             if self.plan.dropout > 0.0 {
                 let (len, share) = (context * width, self.plan.dropout);
@@ -321,6 +361,13 @@ impl Language {
         device.open()?;
         let params = Arc::new(network.draw(seed));
         Ok(Self { plan: plan.clone(), device, network, params })
+    }
+
+    /// Of these parameters, in the network's order, for the processor.
+    pub(in crate::model) fn of(plan: &Decoder, params: Vec<f32>) -> Result<Self> {
+        let network = plan.network()?;
+        expect_shape("parameters of a decoder", &[params.len()], &[network.parameters()])?;
+        Ok(Self { plan: plan.clone(), device: Device::Cpu, network, params: Arc::new(params) })
     }
 
     /// Its plan.

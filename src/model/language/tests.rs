@@ -18,7 +18,16 @@ fn plan() -> Decoder {
         bend: Bend::default(),
         dropout: 0.0,
         fresh: Fresh::default(),
+        llama: None,
     }
+}
+
+/// The same with blocks of the Llama family: heads of their own width, some of which share keys.
+fn llama(tied: bool) -> Decoder {
+    let blocks =
+        LlamaBlocks { key_heads: 2, head: 10, hidden: 24, base: 500.0, epsilon: 1e-6, tied };
+    let (norm, bend) = (NormRule::Rms, Bend::Silu);
+    Decoder { heads: 4, norm, bend, llama: Some(blocks), ..plan() }
 }
 
 /// Texts that count up from different starts, by one or by two.
@@ -46,8 +55,9 @@ fn a_decoder_learns_a_rule_and_continues_by_it() {
 
 #[test]
 fn every_parameter_of_a_decoder_moves() {
-    for positions in [Positions::Rotary, Positions::Learnt] {
-        let plan = Decoder { positions, dropout: 0.1, ..plan() };
+    let plain = [Positions::Rotary, Positions::Learnt];
+    let plain = plain.map(|positions| Decoder { positions, dropout: 0.1, ..plan() });
+    for plan in plain.into_iter().chain([llama(false), llama(true)]) {
         let fresh = Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap();
         let after = fresh.fit(&counting(22), &recipe(2), Seed::new(2)).unwrap().last;
         for ((name, _, old), (_, _, new)) in fresh.weights().into_iter().zip(after.weights()) {
@@ -82,7 +92,13 @@ fn answers_one_by_one_agree_with_whole_texts() {
 fn answers_agree_with_whole_texts_in_long_contexts() {
     // Two whole vectors of positions and a rest; heads wider than a vector, with a rest too.
     let plan = Decoder { context: 37, width: 48, ..plan() };
-    let model = Language::init(&plan, Device::Cpu, Seed::new(3)).unwrap();
+    for plan in [Decoder { context: 37, ..llama(true) }, plan] {
+        answers_agree_with_whole_texts(&plan);
+    }
+}
+
+fn answers_agree_with_whole_texts(plan: &Decoder) {
+    let model = Language::init(plan, Device::Cpu, Seed::new(3)).unwrap();
     let prompts: Vec<Vec<u16>> = (0..20).map(|i| vec![i % 11, 1, 7, (3 * i) % 11]).collect();
     let answers = model.greedy(&prompts, 33, None).unwrap();
     for (prompt, answer) in prompts.iter().zip(&answers) {
@@ -181,7 +197,8 @@ fn a_plan_is_written_without_what_it_leaves_as_usual() {
     assert!(!text(&plan()).contains("fresh"), "{}", text(&plan()));
     let other = Decoder { fresh: Fresh::FanIn, ..plan() };
     assert!(text(&other).contains(r#""fresh":"fan-in""#), "{}", text(&other));
-    for plan in [plan(), other] {
+    assert!(!text(&plan()).contains("llama"), "{}", text(&plan()));
+    for plan in [plan(), other, llama(true)] {
         assert_eq!(serde_json::from_str::<Decoder>(&text(&plan)).unwrap(), plan);
     }
 }
@@ -192,6 +209,19 @@ fn plans_and_texts_that_cannot_work_are_refused() {
     assert!(heads.contains("model.heads: found 3 heads for a width of 16"), "{heads}");
     assert!(Decoder { layers: 0, ..plan() }.check().is_err());
     assert!(Decoder { dropout: 1.0, ..plan() }.check().is_err());
+    let blocks = llama(true).llama.unwrap();
+    for (blocks, key) in [
+        (LlamaBlocks { key_heads: 3, ..blocks }, "llama.key_heads: found 3 for 4 query heads"),
+        (LlamaBlocks { head: 5, ..blocks }, "llama.head: found 5"),
+        (LlamaBlocks { hidden: 0, ..blocks }, "llama.hidden: found 0"),
+        (LlamaBlocks { base: f64::NAN, ..blocks }, "llama.base: found NaN"),
+        (LlamaBlocks { epsilon: -1.0, ..blocks }, "llama.epsilon: found -1"),
+    ] {
+        let refused = Decoder { llama: Some(blocks), ..llama(true) }.check().unwrap_err();
+        assert!(refused.to_string().contains(key), "{refused}");
+    }
+    let refused = Decoder { bend: Bend::Gelu, ..llama(true) }.check().unwrap_err().to_string();
+    assert!(refused.contains("expected RMS norms, rotary positions and SiLU"), "{refused}");
     let model = Language::init(&plan(), Device::Cpu, Seed::new(1)).unwrap();
     assert!(model.greedy(&[vec![]], 1, None).is_err());
     assert!(model.greedy(&[vec![11]], 1, None).is_err());

@@ -70,7 +70,7 @@ pub(super) fn relu<T: Real>(z: T) -> T {
 }
 
 #[inline(always)]
-fn sigmoid<T: Real>(z: T) -> T {
+pub(super) fn sigmoid<T: Real>(z: T) -> T {
     T::one() / (T::one() + (-z).fast_exp())
 }
 

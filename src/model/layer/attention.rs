@@ -1,5 +1,6 @@
 //! Causal attention of several heads (Vaswani et al. 2017, section 3.2), with rotary positions (Su et
-//! al. 2021) if asked. The projections around it are dense layers.
+//! al. 2021) if asked, and with keys and values that some query heads share (Ainslie et al. 2023, section 2.2) if
+//! asked. The projections around it are dense layers.
 //!
 //! One head of one text is computed from beginning to end before the next: its queries, keys, values and
 //! weights stay in the nearest caches. Rows are taken in blocks, and a block meets only keys that lie
@@ -10,19 +11,26 @@ use super::texts::{self, Stretch};
 use super::{Cell, Pass, Room, Slot, Wanted, sized};
 use crate::model::cpu::{LANES, Matrix, Real, Size, Start, fold, vectors};
 
-/// Queries, keys and values `[positions, 3 * width]` -> `[positions, width]`.
+/// Queries of all heads, then keys, then values `[positions, row]` -> `[positions, width]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::model) struct Attention {
     pub positions: usize,
+    /// Numbers of all query heads together.
     pub width: usize,
     pub heads: usize,
+    /// Key and value heads; each serves the same number of query heads.
+    pub key_heads: usize,
+    /// Numbers of a position going in.
+    pub row: usize,
+    /// For each query head, where its key and its value begin in a row.
+    shared: Vec<[usize; 2]>,
     /// Cosines, then sines, `[positions, width / heads / 2]` each; none without rotary positions.
     angles: Vec<f32>,
 }
 
 /// Rows of a block.
 const BLOCK: usize = 32;
-/// Base of the rotary frequencies (Su et al. 2021, section 3.2.2).
+/// Usual base of the rotary frequencies (Su et al. 2021, section 3.2.2).
 const BASE: f64 = 10_000.0;
 
 /// What one head of one text keeps: queries (scaled), keys, values `[len, d]`, and weights `[len, len]`.
@@ -41,14 +49,28 @@ impl Attention {
         heads: usize,
         rotary: bool,
     ) -> Self {
-        let half = if rotary { width / heads / 2 } else { 0 };
+        Self::grouped(positions, [heads, heads], width / heads, rotary.then_some(BASE))
+    }
+
+    /// For so many query heads and key heads of `d` numbers each; the latter must divide the former. With a base of
+    /// rotary frequencies, d must be even.
+    pub(in crate::model) fn grouped(
+        positions: usize,
+        [heads, key_heads]: [usize; 2],
+        d: usize,
+        base: Option<f64>,
+    ) -> Self {
+        let half = base.map_or(0, |_| d / 2);
         let angle = |at: usize| {
             let (place, pair) = (at / half, at % half);
-            place as f64 * libm::pow(BASE, -(pair as f64) / half as f64)
+            place as f64 * libm::pow(base.unwrap_or(BASE), -(pair as f64) / half as f64)
         };
         let all = || (0..positions * half).map(angle);
         let angles = all().map(libm::cos).chain(all().map(libm::sin)).map(|v| v as f32).collect();
-        Self { positions, width, heads, angles }
+        let group = heads / key_heads;
+        let places = |h: usize| [heads + h / group, heads + key_heads + h / group].map(|at| at * d);
+        let (shared, row) = ((0..heads).map(places).collect(), (heads + 2 * key_heads) * d);
+        Self { positions, width: heads * d, heads, key_heads, row, shared, angles }
     }
 
     /// Cosines and sines of the rotary angles, `[positions, width / heads / 2]` each.
@@ -62,7 +84,7 @@ impl Attention {
     }
 
     pub(super) const fn inputs(&self) -> usize {
-        3 * self.outputs()
+        self.positions * self.row
     }
 
     pub(super) const fn outputs(&self) -> usize {
@@ -149,7 +171,7 @@ impl Attention {
         for Stretch { at, len } in all() {
             let (own, rest) = kept.split_at_mut(self.heads * self.kept(len));
             (kept, end) = (rest, at + len);
-            let x = &x[3 * at * self.width..3 * end * self.width];
+            let x = &x[at * self.row..end * self.row];
             let y = &mut y[at * self.width..end * self.width];
             for (h, own) in own.chunks_exact_mut(self.kept(len)).enumerate() {
                 let head = self.head(own, len);
@@ -168,15 +190,13 @@ impl Attention {
         vectors(
             #[inline(always)]
             || {
+                let [at_k, at_v] = self.shared[h];
                 let rows =
                     q.chunks_exact_mut(d).zip(k.chunks_exact_mut(d)).zip(v.chunks_exact_mut(d));
-                for (place, (((q, k), v), x)) in
-                    rows.zip(x.chunks_exact(3 * self.width)).enumerate()
-                {
-                    let part = |i: usize| &x[i * self.width + h * d..][..d];
-                    self.place(part(0), place, scale, q);
-                    self.place(part(1), place, T::one(), k);
-                    v.copy_from_slice(part(2));
+                for (place, (((q, k), v), x)) in rows.zip(x.chunks_exact(self.row)).enumerate() {
+                    self.place(&x[h * d..][..d], place, scale, q);
+                    self.place(&x[at_k..][..d], place, T::one(), k);
+                    v.copy_from_slice(&x[at_v..][..d]);
                 }
             },
         );
@@ -228,17 +248,18 @@ impl Attention {
         for Stretch { at, len } in texts::lying(&texts, n, self.positions) {
             let (own, rest) = kept.split_at_mut(self.heads * self.kept(len));
             (kept, end) = (rest, at + len);
-            let dx = &mut dx[3 * at * self.width..3 * end * self.width];
+            let dx = &mut dx[at * self.row..end * self.row];
             let dy = &dy[at * self.width..end * self.width];
             for (h, own) in own.chunks_exact_mut(self.kept(len)).enumerate() {
                 self.back_head(self.head(own, len), h, dy, dx, room);
             }
         }
-        dx[3 * end * self.width..].fill(T::zero());
+        dx[end * self.row..].fill(T::zero());
         room.texts = texts;
     }
 
-    /// Gradients of one head's queries, keys and values into its columns of dx.
+    /// Gradients of one head's queries, keys and values into its columns of dx. Those of keys and values that several
+    /// heads share are the sum over these, which come one after another.
     fn back_head<T: Real>(
         &self,
         head: Head<'_, T>,
@@ -247,9 +268,11 @@ impl Attention {
         dx: &mut [T],
         room: &mut Room<T>,
     ) {
-        let (d, wide) = (self.head_width(), 3 * self.width);
+        let (d, wide) = (self.head_width(), self.row);
         let t = head.q.len() / d;
-        let [at_q, at_k, at_v] = [0, 1, 2].map(|i| i * self.width + h * d);
+        let (at_q, [at_k, at_v]) = (h * d, self.shared[h]);
+        let group = self.heads / self.key_heads;
+        let (opens, closes) = (h.is_multiple_of(group), (h + 1).is_multiple_of(group));
         let own = Matrix::rows(&dy[h * d..], self.width); // [t, d]
         let slopes = sized(&mut room.a, t * t);
         for first in (0..t).step_by(BLOCK) {
@@ -276,7 +299,8 @@ impl Attention {
             let below = |square: &[T], right: Matrix<'_, T>, to: &mut [T], pack: &mut Vec<T>| {
                 let left = Matrix::rows(&square[from..], t).turned();
                 let right = Matrix { data: &right.data[first * right.row..], ..right };
-                T::multiply(size, left, right, to, wide, Start::Zero, pack);
+                let start = if opens { Start::Zero } else { Start::Result };
+                T::multiply(size, left, right, to, wide, start, pack);
             };
             let to = &mut dx[first * wide + at_v..];
             below(head.weights, own, to, &mut room.pack);
@@ -290,13 +314,15 @@ impl Attention {
                 for (place, row) in dx.chunks_exact_mut(wide).enumerate() {
                     row[at_q..][..d].iter_mut().for_each(|v| *v *= scale);
                     self.rotate(&mut row[at_q..][..d], place, true);
-                    self.rotate(&mut row[at_k..][..d], place, true);
+                    if closes {
+                        self.rotate(&mut row[at_k..][..d], place, true);
+                    }
                 }
             },
         );
     }
 
-    /// One more position of one text: its queries, keys and values `[3 * width]` to y `[width]`, with the
+    /// One more position of one text: its queries, keys and values `[row]` to y `[width]`, with the
     /// keys and values of all `place` positions before in `memory`, which grows by this one.
     pub(in crate::model) fn step<T: Real>(
         &self,
@@ -318,15 +344,14 @@ impl Attention {
             || {
                 let keys = memory.keys[last.clone()].chunks_exact_mut(d * LANES);
                 let values = memory.values[last].chunks_exact_mut(LANES * d);
-                let heads = queries.chunks_exact_mut(d).zip(keys).zip(values);
-                for (h, ((row, keys), values)) in heads.enumerate() {
-                    let part = |i: usize| &x[i * self.width + h * d..][..d];
-                    self.place(part(1), place, T::one(), row);
+                let heads = queries.chunks_exact_mut(d).zip(keys).zip(values).zip(&self.shared);
+                for (h, (((row, keys), values), &[at_k, at_v])) in heads.enumerate() {
+                    self.place(&x[at_k..][..d], place, T::one(), row);
                     for (lanes, &k) in keys.chunks_exact_mut(LANES).zip(&*row) {
                         lanes[place % LANES] = k;
                     }
-                    values[place % LANES * d..][..d].copy_from_slice(part(2));
-                    self.place(part(0), place, scale, row);
+                    values[place % LANES * d..][..d].copy_from_slice(&x[at_v..][..d]);
+                    self.place(&x[h * d..][..d], place, scale, row);
                 }
                 weights.fill(T::zero());
                 for (b, keys) in memory.keys.chunks_exact(size).take(blocks).enumerate() {
@@ -355,7 +380,8 @@ impl Attention {
     }
 }
 
-/// Keys and values of the positions that one text has passed.
+/// Keys and values of the positions that one text has passed. Those that several heads share lie here once for each,
+/// so that a step reads straight on.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Memory<T> {
     /// `[positions / LANES, heads, d, LANES]`, rotated. A step reads both from beginning to end: memories

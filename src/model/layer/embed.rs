@@ -15,6 +15,8 @@ pub(in crate::model) struct Embed {
     pub width: usize,
     /// True for a learnt row per position.
     pub places: bool,
+    /// True if the output layer shares the rows: on the way back its part of their gradient is there already.
+    pub tied: bool,
     pub draw: Draw,
     /// First place of its parameters: tokens `[vocabulary, width]`, then places `[positions, width]`.
     pub at: usize,
@@ -106,7 +108,9 @@ impl Embed {
         let Some(grads) = wanted.params else { return };
         let (tokens, rest) = grads[self.at..].split_at_mut(self.vocabulary * self.width);
         let places = &mut rest[..if self.places { self.positions * self.width } else { 0 }];
-        tokens.fill(T::zero());
+        if !self.tied {
+            tokens.fill(T::zero());
+        }
         places.fill(T::zero());
         for Stretch { at, len } in texts::lying(&room.texts, n, self.positions) {
             let rows = dy[at * self.width..][..len * self.width].chunks_exact(self.width);

@@ -18,9 +18,11 @@ mod conv;
 mod dense;
 mod dropout;
 mod embed;
+mod gate;
 mod norm;
 mod residual;
 pub(super) mod texts;
+mod tied;
 
 pub(super) use activation::Activation;
 pub(super) use attention::{Attention, Memory};
@@ -28,8 +30,10 @@ pub(super) use conv::Conv;
 pub(super) use dense::Dense;
 pub(super) use dropout::Dropout;
 pub(super) use embed::Embed;
-pub(super) use norm::{Norm, NormKind};
+pub(super) use gate::Gate;
+pub(super) use norm::{EPS, Norm, NormKind};
 pub(super) use residual::Residual;
+pub(super) use tied::Tied;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +49,8 @@ pub(super) enum Layer {
     Norm(Norm),
     Embed(Embed),
     Attention(Attention),
+    Gate(Gate),
+    Tied(Tied),
     Dropout(Dropout),
     Residual(Residual),
 }
@@ -161,6 +167,8 @@ macro_rules! each {
             Layer::Norm($l) => $call,
             Layer::Embed($l) => $call,
             Layer::Attention($l) => $call,
+            Layer::Gate($l) => $call,
+            Layer::Tied($l) => $call,
             Layer::Dropout($l) => $call,
             Layer::Residual($l) => $call,
         }

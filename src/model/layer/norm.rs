@@ -22,12 +22,14 @@ pub(in crate::model) struct Norm {
     pub kind: NormKind,
     pub times: usize,
     pub width: usize,
+    /// Added to the mean square.
+    pub eps: f64,
     /// First place of its parameters: weight `[width]`, then bias `[width]` for a layer norm.
     pub at: usize,
 }
 
-/// As torch and most language models have it.
-const EPS: f64 = 1e-5;
+/// What is usually added to the mean square, as torch and most language models have it.
+pub(in crate::model) const EPS: f64 = 1e-5;
 
 impl Norm {
     pub(super) const fn inputs(&self) -> usize {
@@ -65,7 +67,7 @@ impl Norm {
         kept: &mut [T],
     ) {
         let (gain, bias) = params[self.at..].split_at(self.width);
-        let wide = T::of(self.width as f64);
+        let (wide, eps) = (T::of(self.width as f64), T::of(self.eps));
         vectors(
             #[inline(always)]
             || {
@@ -76,7 +78,7 @@ impl Norm {
                         NormKind::Rms => T::zero(),
                     };
                     let square = |x: T| (x - shift) * (x - shift);
-                    let scale = T::one() / (sum(x, square) / wide + T::of(EPS)).sqrt();
+                    let scale = T::one() / (sum(x, square) / wide + eps).sqrt();
                     let normal = x.iter().map(|&x| (x - shift) * scale).zip(gain);
                     match self.kind {
                         NormKind::Layer => {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::cpu::Runner;
+use crate::model::language::{Bend, Decoder, Fresh, LlamaBlocks, NormRule, Positions};
 use crate::model::network::Network;
 use crate::seed::normal;
 
@@ -139,10 +140,10 @@ proptest! {
 
     #[test]
     fn norm_gradients_agree_with_differences(
-        n in 1usize..3, times in 1usize..4, width in 2usize..20, rms: bool,
+        n in 1usize..3, times in 1usize..4, width in 2usize..20, rms: bool, eps in 1e-6..0.5,
     ) {
         let kind = if rms { NormKind::Rms } else { NormKind::Layer };
-        let norm = Norm { name: "norm".into(), kind, times, width, at: 0 };
+        let norm = Norm { name: "norm".into(), kind, times, width, eps, at: 0 };
         Probe::new(vec![Layer::Norm(norm)], n).check(PASS, true);
     }
 
@@ -153,12 +154,51 @@ proptest! {
         let attention = Attention::new(positions, 2 * half * heads, heads, rotary);
         Probe::new(vec![Layer::Attention(attention)], n).check(PASS, true);
     }
+
+    #[test]
+    fn gradients_of_shared_keys_and_values_agree_with_differences(
+        n in 1usize..3, positions in 1usize..6, group in 1usize..4, keys in 1usize..3,
+        half in 1usize..3, base in 2.0..1e5,
+    ) {
+        let heads = [group * keys, keys];
+        let attention = Attention::grouped(positions, heads, 2 * half, Some(base));
+        Probe::new(vec![Layer::Attention(attention)], n).check(PASS, true);
+    }
+
+    #[test]
+    fn gate_gradients_agree_with_differences(
+        n in 1usize..3, times in 1usize..4, width in 1usize..20,
+    ) {
+        Probe::new(vec![Layer::Gate(Gate { times, width })], n).check(PASS, true);
+    }
 }
 
 #[test]
 fn attention_over_several_blocks_agrees_with_differences() {
     let attention = Attention::new(35, 4, 2, true);
     Probe::new(vec![Layer::Attention(attention)], 1).check(PASS, true);
+    let attention = Attention::grouped(35, [4, 2], 2, Some(50.0));
+    Probe::new(vec![Layer::Attention(attention)], 1).check(PASS, true);
+}
+
+#[test]
+fn keys_that_heads_share_are_keys_that_each_has_of_its_own() {
+    let (positions, d) = (7, 4);
+    let grouped = Attention::grouped(positions, [4, 2], d, Some(100.0));
+    let own = Attention::grouped(positions, [4, 4], d, Some(100.0));
+    let x: Vec<f64> = (0..positions * grouped.row).map(|i| (i * i % 17) as f64 / 8.0).collect();
+    // Of every row: four queries, then both keys and both values, each twice.
+    let twice = |row: &[f64]| -> Vec<f64> {
+        let (queries, shared) = row.split_at(4 * d);
+        let twice = shared.chunks_exact(d).flat_map(|head| [head, head].concat());
+        queries.iter().copied().chain(twice).collect()
+    };
+    let wide: Vec<f64> = x.chunks_exact(grouped.row).flat_map(twice).collect();
+    let y = |attention: &Attention, x: &[f64]| {
+        let network = Network::new(vec![Layer::Attention(attention.clone())]);
+        Runner::new(&network).answer(&[], x, 1, 1).to_vec()
+    };
+    assert_eq!(y(&grouped, &x), y(&own, &wide));
 }
 
 #[test]
@@ -179,9 +219,10 @@ fn a_whole_decoder_agrees_with_differences() {
         let (name, draw) = (String::from("embed"), Draw::Normal { deviation: 0.1 });
         let rows = vocabulary + if places { positions } else { 0 };
         let at_embed = take(rows * width);
-        let embed = Embed { name, positions, vocabulary, width, places, draw, at: at_embed };
-        let kind = NormKind::Layer;
-        let norm = Norm { name: "norm".into(), kind, times: positions, width, at: take(2 * width) };
+        let tied = false;
+        let embed = Embed { name, positions, vocabulary, width, places, tied, draw, at: at_embed };
+        let (kind, eps, times) = (NormKind::Layer, EPS, positions);
+        let norm = Norm { name: "norm".into(), kind, times, width, eps, at: take(2 * width) };
         let project = dense(positions, width, 3 * width, Activation::None, take(15 * width));
         let attention = Layer::Attention(Attention::new(positions, width, 2, !places));
         let merge = dense(positions, width, width, Activation::Gelu, take(5 * width));
@@ -189,6 +230,29 @@ fn a_whole_decoder_agrees_with_differences() {
         let out = dense(positions, width, vocabulary, Activation::None, take(5 * vocabulary));
         let layers = vec![Layer::Embed(embed), Layer::Residual(Residual { inner }), out];
         Probe::new(layers, 2).tokens(vocabulary).check(PASS, false);
+    }
+}
+
+#[test]
+fn a_whole_tied_decoder_of_the_llama_family_agrees_with_differences() {
+    for tied in [true, false] {
+        let blocks =
+            LlamaBlocks { key_heads: 1, head: 2, hidden: 5, base: 50.0, epsilon: 1e-2, tied };
+        let plan = Decoder {
+            vocabulary: 7,
+            context: 5,
+            layers: 1,
+            heads: 2,
+            width: 6,
+            norm: NormRule::Rms,
+            positions: Positions::Rotary,
+            bend: Bend::Silu,
+            dropout: 0.0,
+            fresh: Fresh::FanIn,
+            llama: Some(blocks),
+        };
+        let layers = plan.network().unwrap().layers().to_vec();
+        Probe::new(layers, 2).tokens(7).check(PASS, false);
     }
 }
 

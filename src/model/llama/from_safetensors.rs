@@ -89,6 +89,26 @@ struct Index {
 impl Llama {
     /// Reads a folder, for one thread. Weights keep their 16 or 32 bits.
     pub fn from_safetensors(dir: &Path) -> Result<Self> {
+        let Folder { plan, tied, tokenizer, template, stops } = Folder::open(dir)?;
+        let network = with_tensors(dir, tied, |tensors| Network::read(&plan, tensors))?;
+        Self::of(plan, network, tokenizer, template.as_deref(), stops)
+    }
+}
+
+/// What a folder says beside its weights.
+pub(super) struct Folder {
+    pub plan: Plan,
+    /// Whether the embedding serves as output layer.
+    pub tied: bool,
+    pub tokenizer: Tokenizer,
+    template: Option<String>,
+    /// Tokens that end a text, as far as the files name them, in their order.
+    pub stops: Vec<u32>,
+}
+
+impl Folder {
+    /// Reads all files of a folder but those of weights.
+    pub(super) fn open(dir: &Path) -> Result<Self> {
         let file = dir.join("config.json");
         let config: Config = json(&file)?;
         let plan = config.plan(&file)?;
@@ -105,9 +125,8 @@ impl Llama {
         let tokenizer = Tokenizer::of_json(&file, &bytes, plan.vocabulary)?;
         let templates: Option<Templates> = optional(&dir.join("tokenizer_config.json"))?;
         let template = templates.and_then(|t| t.chat_template);
-        let template = template.as_ref().map(|t| t.as_str().unwrap_or("a list of templates"));
-        let network = read(dir, &plan, config.tie_word_embeddings)?;
-        Self::of(plan, network, tokenizer, template, stops)
+        let template = template.map(|t| t.as_str().unwrap_or("a list of templates").to_owned());
+        Ok(Self { plan, tied: config.tie_word_embeddings, tokenizer, template, stops })
     }
 }
 
@@ -184,7 +203,12 @@ impl Config {
     }
 }
 
-fn read(dir: &Path, plan: &Plan, tied: bool) -> Result<Network> {
+/// What `read` makes of the tensors of a folder; refuses a folder that holds more than it took.
+pub(super) fn with_tensors<R>(
+    dir: &Path,
+    tied: bool,
+    read: impl FnOnce(&mut Tensors<'_>) -> Result<R>,
+) -> Result<R> {
     let index = dir.join("model.safetensors.index.json");
     let names: Vec<PathBuf> = match optional::<Index>(&index)? {
         None => vec![dir.join("model.safetensors")],
@@ -216,12 +240,12 @@ fn read(dir: &Path, plan: &Plan, tied: bool) -> Result<Network> {
             source.tensors.insert(name, (file, view));
         }
     }
-    let network = Network::read(plan, &mut source)?;
+    let made = read(&mut source)?;
     // Angles that old versions kept, and a copy of what is tied, may lie in a file without use.
     let idle =
         |name: &&String| !name.ends_with("rotary_emb.inv_freq") && **name != self::name(Part::Head);
     match source.tensors.keys().find(idle) {
-        None => Ok(network),
+        None => Ok(made),
         Some(name) => {
             let place = format!("tensor `{}`", name.escape_debug());
             Err(Error::data(dir, place, "one more", "only the tensors of a plain Llama"))
@@ -229,7 +253,8 @@ fn read(dir: &Path, plan: &Plan, tied: bool) -> Result<Network> {
     }
 }
 
-fn name(part: Part) -> String {
+/// What a tensor is called.
+pub(super) fn name(part: Part) -> String {
     let inner = |inner| match inner {
         Inner::AttentionNorm => "input_layernorm",
         Inner::Query => "self_attn.q_proj",
@@ -249,7 +274,8 @@ fn name(part: Part) -> String {
     }
 }
 
-struct Tensors<'a> {
+/// The tensors of a folder.
+pub(super) struct Tensors<'a> {
     dir: &'a Path,
     tied: bool,
     /// Those not used yet, with their file.
@@ -276,6 +302,12 @@ impl<'a> Tensors<'a> {
         };
         Ok((format, view))
     }
+
+    /// Numbers of a tensor of exactly this shape.
+    pub(super) fn numbers(&mut self, part: Part, shape: &[usize]) -> Result<Vec<f32>> {
+        let (format, view) = self.take(part, shape)?;
+        Ok(format.numbers(view.data()).unwrap_or_default())
+    }
 }
 
 impl Source for Tensors<'_> {
@@ -289,7 +321,6 @@ impl Source for Tensors<'_> {
     }
 
     fn vector(&mut self, part: Part, len: usize) -> Result<Vec<f32>> {
-        let (format, view) = self.take(part, &[len])?;
-        Ok(format.numbers(view.data()).unwrap_or_default())
+        self.numbers(part, &[len])
     }
 }

@@ -4,6 +4,7 @@ use super::pass::Run;
 use super::{Llama, Session};
 use crate::error::{Error, Result, expect_shape};
 use crate::model::language::{Chooser, Sampling};
+use crate::oracle::completion::TokenProbs;
 use crate::seed::Seed;
 
 /// A text on its way.
@@ -39,6 +40,35 @@ impl Llama {
         self.continued(prompts, most, |number, logits| {
             chooser.choose(logits, sampling, &mut draws[number])
         })
+    }
+
+    /// The same with the log-probabilities of the `k` most likely tokens at each place, at temperature 1 whatever the
+    /// sampling. Only of models of up to 65536 tokens.
+    pub fn sample_told(
+        &self,
+        prompts: &[Vec<u32>],
+        most: usize,
+        sampling: &Sampling,
+        streams: &[Seed],
+        k: usize,
+    ) -> Result<Vec<(Vec<u32>, TokenProbs)>> {
+        sampling.check()?;
+        expect_shape("streams of texts", &[streams.len()], &[prompts.len()])?;
+        let vocabulary = self.plan().vocabulary;
+        if vocabulary > 1 << 16 {
+            return Err(Error::input("tokens of a model that tells", vocabulary, "1 to 65536"));
+        }
+        let mut draws: Vec<_> = streams.iter().map(Seed::rng).collect();
+        let mut chooser = Chooser::default();
+        let mut told = vec![TokenProbs::empty(vocabulary, k); prompts.len()];
+        let mut failed = None;
+        let texts = self.continued(prompts, most, |number, logits| {
+            let place = TokenProbs::of_logits(logits, vocabulary, k);
+            failed = told[number].append(&place).err().or(failed.take());
+            chooser.choose(logits, sampling, &mut draws[number])
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        Ok(texts.into_iter().zip(told).collect())
     }
 
     /// Continues each prompt by tokens that `choose` takes, given the text's number and its logits.

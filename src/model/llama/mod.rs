@@ -1,4 +1,5 @@
-//! Models of the Llama family from disk, to be asked and scored, not trained.
+//! Models of the Llama family from disk: to be asked and scored as they are ([`Llama`]), or to be trained
+//! ([`Tunable`], a [`Language`](super::language::Language) of such blocks).
 //!
 //! A file of GGUF ([`Llama::from_gguf`]) brings everything along; a folder of Hugging Face
 //! ([`Llama::from_safetensors`]) holds it in three files. Weights stay as small in memory as they are on disk; every
@@ -6,6 +7,7 @@
 //! model. A result depends neither on the number of threads, nor on the texts computed beside it, nor on how a
 //! text was cut on its way: scoring a text gives the logits that generating it gave.
 
+mod bytes;
 mod chat;
 mod from_gguf;
 mod from_safetensors;
@@ -17,6 +19,7 @@ mod pass;
 mod plan;
 mod quant;
 mod tokenizer;
+mod tune;
 
 use std::sync::Arc;
 
@@ -25,6 +28,7 @@ use ndarray::Array2;
 pub use chat::{ChatMl, Message, Role};
 pub use plan::{Pairs, Plan};
 pub use tokenizer::Tokenizer;
+pub use tune::Tunable;
 
 use crate::error::{Error, Result};
 use matrix::Crew;
@@ -229,4 +233,4 @@ impl Session<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

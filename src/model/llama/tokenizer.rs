@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 #[derive(Clone)]
 pub struct Tokenizer {
     /// Finds special tokens in a text.
-    tables: Tables,
+    pub(super) tables: Tables,
     /// Takes them for ordinary text.
     plain: Tables,
     /// What a text begins with, where the model asks for it.
@@ -213,6 +213,12 @@ impl Tokenizer {
     /// A text for the model to continue: [`Self::encode`], after the token that the model wants first, if any.
     pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
         let ids = self.encode(text)?;
+        Ok(self.begin.into_iter().chain(ids).collect())
+    }
+
+    /// The same of bytes from outside.
+    pub fn prompt_bytes(&self, bytes: &[u8]) -> Result<Vec<u32>> {
+        let ids = self.encode_bytes(bytes)?;
         Ok(self.begin.into_iter().chain(ids).collect())
     }
 

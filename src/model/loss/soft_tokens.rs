@@ -73,7 +73,7 @@ impl Soft {
     ) -> f64 {
         let surprise = -z[token];
         let t = self.temperature;
-        let Desk { tempered, outcomes, p, logs } = desk;
+        let Desk { tempered, outcomes, p, logs, .. } = desk;
         let q_t = if t == 1.0 {
             q
         } else {
@@ -120,6 +120,8 @@ pub(super) struct Desk {
     outcomes: Outcomes,
     p: Vec<f64>,
     logs: Vec<f64>,
+    /// Tokens by falling probability.
+    pub order: Vec<usize>,
 }
 
 /// Log-probabilities of 32 bits at temperature t, and their probabilities, which sum to 1.

@@ -1,9 +1,12 @@
 //! What texts teach at each position that counts: the next token, or a teacher's distribution over it. Divided by
 //! the number of those positions, so that no text weighs more for being cut otherwise.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 
 use super::soft_tokens::{Desk, Soft};
+use super::uld::Sorted;
 use crate::error::{Error, Result, expect_shape};
 use crate::model::layer::texts::Stretch;
 
@@ -19,10 +22,17 @@ pub(in crate::model) struct Texts {
 /// What positions learn beside or instead of their token.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Taught {
-    soft: Option<Soft>,
-    weights: Option<Weights>,
+    told: Told,
     /// `[n, positions]` the how-manieth a position is of those that count.
     rows: Array2<u32>,
+}
+
+#[derive(Clone, Debug)]
+enum Told {
+    /// Of the student's own tokens.
+    Shared { soft: Option<Soft>, weights: Option<Weights> },
+    /// Of whatever tokens.
+    Sorted(Arc<Sorted>),
 }
 
 /// How much each position that counts weighs, text after text, in place of the shares of [`Soft`]. Weights may be
@@ -43,12 +53,7 @@ impl Taught {
         weights: Option<Weights>,
         vocabulary: usize,
     ) -> Result<Self> {
-        let mut counted = 0_u32;
-        let rows = Array2::from_shape_fn(targets.dim(), |place| {
-            counted += u32::from(targets[place] >= 0);
-            counted.saturating_sub(1)
-        });
-        let counted = counted as usize;
+        let (rows, counted) = numbered(targets);
         if let Some(soft) = &soft {
             soft.check(counted, vocabulary)?;
         }
@@ -61,7 +66,14 @@ impl Taught {
                 return Err(Error::input(format!("{what}, {row}"), w, "a finite number"));
             }
         }
-        Ok(Self { soft, weights, rows })
+        Ok(Self { told: Told::Shared { soft, weights }, rows })
+    }
+
+    /// The same for what is compared without its tokens.
+    pub(in crate::model) fn sorted(targets: &Array2<i32>, sorted: Arc<Sorted>) -> Result<Self> {
+        let (rows, counted) = numbered(targets);
+        expect_shape("sorted targets of positions that count", &[sorted.len()], &[counted])?;
+        Ok(Self { told: Told::Sorted(sorted), rows })
     }
 
     fn row(
@@ -73,12 +85,16 @@ impl Taught {
         desk: &mut Desk,
     ) -> f64 {
         let row = self.rows[place] as usize;
-        let [soft, hard] = match (&self.weights, &self.soft) {
+        let (targets, weights) = match &self.told {
+            Told::Shared { soft, weights } => (soft, weights),
+            Told::Sorted(sorted) => return sorted.row(z, q, (row, token), &mut desk.order),
+        };
+        let [soft, hard] = match (weights, targets) {
             (Some(weights), _) => [weights.soft[row], weights.hard[row]],
             (None, Some(soft)) => [1.0 - soft.hard, soft.hard],
             (None, None) => [0.0, 1.0],
         };
-        match &self.soft {
+        match targets {
             Some(targets) => targets.row(z, q, (row, token), [soft, hard], desk),
             None => {
                 let loss = super::hard_label::row(z, q, token);
@@ -87,6 +103,16 @@ impl Taught {
             }
         }
     }
+}
+
+/// The how-manieth each position is of those that count, and how many these are.
+fn numbered(targets: &Array2<i32>) -> (Array2<u32>, usize) {
+    let mut counted = 0_u32;
+    let rows = Array2::from_shape_fn(targets.dim(), |place| {
+        counted += u32::from(targets[place] >= 0);
+        counted.saturating_sub(1)
+    });
+    (rows, counted as usize)
 }
 
 impl Texts {

@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Result, Tensor};
 
 use crate::model::layer::{
-    Activation, Attention, Conv, Dense, Dropout, Embed, Layer, Norm, NormKind, Pass,
+    Activation, Attention, Conv, Dense, Dropout, Embed, Gate, Layer, Norm, NormKind, Pass, Tied,
 };
 
 /// Output `[n, outputs]` of the layers for x `[n, inputs]`; parameters are taken in order.
@@ -15,13 +15,17 @@ pub(super) fn forward<'a>(
 ) -> Result<Tensor> {
     let n = x.dim(0)?;
     let mut x = x.clone();
+    // Rows of the embedding, for an output layer that shares them.
+    let mut rows = None;
     for layer in layers {
         let y = match layer {
             Layer::Dense(l) => dense(l, params, &x)?,
             Layer::Conv(l) => conv(l, params, &x)?,
             Layer::Norm(l) => norm(l, params, &x)?,
-            Layer::Embed(l) => embed(l, params, &x)?,
+            Layer::Embed(l) => embed(l, params, &x, &mut rows)?,
             Layer::Attention(l) => attention(l, &x)?,
+            Layer::Gate(l) => gate(l, &x)?,
+            Layer::Tied(l) => tied(l, rows.expect("a tied layer comes after its embedding"), &x)?,
             Layer::Dropout(l) => dropout(l, &x, pass)?,
             Layer::Residual(l) => {
                 // Boxed, because the parameters' iterator would otherwise be a type without end.
@@ -92,7 +96,7 @@ fn norm<'a>(l: &Norm, params: &mut impl Iterator<Item = &'a Tensor>, x: &Tensor)
         NormKind::Layer => x.broadcast_sub(&x.mean_keepdim(1)?)?,
         NormKind::Rms => x,
     };
-    let scale = (x.sqr()?.mean_keepdim(1)? + 1e-5)?.sqrt()?;
+    let scale = (x.sqr()?.mean_keepdim(1)? + l.eps)?.sqrt()?;
     let y = x.broadcast_div(&scale)?.broadcast_mul(next(params))?;
     match l.kind {
         NormKind::Layer => y.broadcast_add(next(params)),
@@ -104,19 +108,22 @@ fn embed<'a>(
     l: &Embed,
     params: &mut impl Iterator<Item = &'a Tensor>,
     x: &Tensor,
+    table: &mut Option<&'a Tensor>,
 ) -> Result<Tensor> {
     let n = x.dim(0)?;
     let tokens = x.flatten_all()?.to_dtype(DType::U32)?;
-    let rows = next(params).index_select(&tokens, 0)?; // [n * positions, width]
+    let rows = table.insert(next(params)).index_select(&tokens, 0)?; // [n * positions, width]
     let rows = rows.reshape((n, l.positions, l.width))?;
     if l.places { rows.broadcast_add(next(params)) } else { Ok(rows) }
 }
 
 fn attention(l: &Attention, x: &Tensor) -> Result<Tensor> {
     let (n, t, d) = (x.dim(0)?, l.positions, l.width / l.heads);
-    let x = x.reshape((n, t, 3, l.heads, d))?;
-    let part = |i: usize| x.narrow(2, i, 1)?.squeeze(2)?.transpose(1, 2)?.contiguous();
-    let (q, k, v) = (turn(l, part(0)?)?, turn(l, part(1)?)?, part(2)?); // [n, heads, t, d]
+    let x = x.reshape((n, t, l.heads + 2 * l.key_heads, d))?;
+    let part = |at: usize, heads: usize| x.narrow(2, at, heads)?.transpose(1, 2)?.contiguous();
+    let (q, k) = (part(0, l.heads)?, part(l.heads, l.key_heads)?);
+    let v = part(l.heads + l.key_heads, l.key_heads)?;
+    let (q, k, v) = (turn(l, q)?, shared(l, turn(l, k)?)?, shared(l, v)?); // [n, heads, t, d]
     let scores = (q.matmul(&k.t()?.contiguous()?)? / (d as f64).sqrt())?; // [n, heads, t, t]
     let ahead = (0..t * t).map(|at| if at % t > at / t { -1e30_f32 } else { 0.0 });
     let mask = Tensor::from_vec(ahead.collect(), (t, t), x.device())?;
@@ -124,6 +131,25 @@ fn attention(l: &Attention, x: &Tensor) -> Result<Tensor> {
     let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let weights = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
     weights.matmul(&v)?.transpose(1, 2)?.contiguous()
+}
+
+/// Keys or values `[n, key heads, t, d]`, once for each query head that they serve.
+fn shared(l: &Attention, x: Tensor) -> Result<Tensor> {
+    let (n, kept, t, d) = x.dims4()?;
+    let group = l.heads / kept;
+    let wide = x.unsqueeze(2)?.broadcast_as((n, kept, group, t, d))?.contiguous()?;
+    wide.reshape((n, l.heads, t, d))
+}
+
+/// silu(gate) times what it opens.
+fn gate(l: &Gate, x: &Tensor) -> Result<Tensor> {
+    let x = x.reshape(((), 2, l.width))?;
+    let part = |i: usize| x.narrow(1, i, 1)?.contiguous();
+    bend(Activation::Silu, part(0)?)? * part(1)?
+}
+
+fn tied(l: &Tied, rows: &Tensor, x: &Tensor) -> Result<Tensor> {
+    x.reshape(((), l.width))?.matmul(&rows.t()?.contiguous()?)
 }
 
 /// Rotary positions of `[n, heads, t, d]`.

@@ -8,7 +8,7 @@ use crate::Seed;
 use crate::model::clip::{clip, norm};
 use crate::model::cpu;
 use crate::model::decay::Decay;
-use crate::model::language::{Bend, Decoder, Fresh, NormRule, Positions};
+use crate::model::language::{Bend, Decoder, Fresh, LlamaBlocks, NormRule, Positions};
 use crate::model::layer::texts::{self, Stretch};
 use crate::model::loss::{self, Goal, tokens::Texts};
 use crate::model::optim::{Optimizer, Updater};
@@ -52,10 +52,16 @@ fn works() -> Vec<Work> {
         bend: Bend::Gelu,
         dropout: 0.0,
         fresh: Fresh::Gpt2,
+        llama: None,
     };
     let (norm, positions, bend) = (NormRule::Rms, Positions::Learnt, Bend::Silu);
     let other = Decoder { norm, positions, bend, dropout: 0.2, ..plan.clone() };
-    for plan in [plan, other] {
+    let llama = |tied| {
+        let blocks =
+            LlamaBlocks { key_heads: 2, head: 6, hidden: 40, base: 500.0, epsilon: 1e-3, tied };
+        Decoder { norm, bend, llama: Some(blocks), ..plan.clone() }
+    };
+    for plan in [llama(true), llama(false), plan, other] {
         let context = plan.context;
         let n = 6;
         let x = (0..n * context).map(|i| (i * 13 % 50) as f32).collect();

@@ -64,7 +64,7 @@ fn one(r: &LanguageRecord, marks: &Marks) -> Record {
             floor: marks.floor,
             agreement: likeness.and_then(|l| share(l.agreement?)),
             on_errors: likeness.and_then(|l| share(l.on_errors?)),
-            kl: likeness.map(|l| l.kl),
+            kl: likeness.and_then(|l| l.kl),
             honest: honest.and_then(|h| share(h.defended.score(capability)?.correct)),
             undefended: honest.and_then(|h| share(undefended(h, capability)?)),
             right: marks.right.clone(),
@@ -101,7 +101,7 @@ fn mean(r: &LanguageRecord) -> Record {
     let text = r.likeness.iter().find(|l| l.capability == Capability::Text);
     let more = vec![
         Score::of("bits_per_byte", r.report.bits_per_byte),
-        Score::of("kl_text", text.map(|l| l.kl)),
+        Score::of("kl_text", text.and_then(|l| l.kl)),
     ];
     flat(
         r,
@@ -111,7 +111,7 @@ fn mean(r: &LanguageRecord) -> Record {
             floor: over(scores.iter().map(|s| s.floor).collect()).unwrap_or(f64::NAN),
             agreement: likeness(&|l| Some(l.agreement?.value())),
             on_errors: None,
-            kl: likeness(&|l| Some(l.kl)),
+            kl: likeness(&|l| l.kl),
             honest: honest
                 .and_then(|h| over(h.defended.scores.iter().map(|s| s.correct.value()).collect())),
             undefended: honest

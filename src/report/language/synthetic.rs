@@ -36,7 +36,7 @@ fn record(role: Role, arm: &str, budget: u64, seed: u64, skill: f64) -> Language
         capability,
         agreement: (capability != Capability::Text).then(|| share(skill)),
         on_errors: (capability != Capability::Text).then(|| share(skill / 2.0)),
-        kl: 1.0 - skill,
+        kl: Some(1.0 - skill),
     };
     let asks = role == Role::Student;
     let honest = Honest {

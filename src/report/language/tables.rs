@@ -228,7 +228,7 @@ fn likeness(cells: &Cells<'_>) -> Option<Table> {
     let kl = |text: bool| {
         move |r: &LanguageRecord| {
             let mine = r.likeness.iter().filter(|l| (l.capability.name() == "text") == text);
-            over(mine.map(|l| l.kl).collect())
+            over(mine.filter_map(|l| l.kl).collect())
         }
     };
     let agreement = |errors: bool| {
@@ -261,6 +261,11 @@ fn likeness(cells: &Cells<'_>) -> Option<Table> {
             percent(&agreement(true)),
         ]);
     }
+    let mut likeness = cells.rows.iter().flat_map(|(_, records)| records).flat_map(|r| &r.likeness);
+    let apart = match likeness.any(|l| l.kl.is_none()) {
+        true => " Where tokens differ from the teacher's there is none.",
+        false => "",
+    };
     (!cells.rows.is_empty()).then(|| Table {
         title: format!("likeness to the undefended teacher at {} exchanges", cells.budget),
         heads: heads(&[
@@ -268,11 +273,10 @@ fn likeness(cells: &Cells<'_>) -> Option<Table> {
             "same where the teacher is wrong, %",
         ]),
         rows,
-        remark: Some(
+        remark: Some(format!(
             "KL(teacher || student) of the next byte along right answers, nats; elsewhere: mean over the \
-             checked capabilities. Results are compared without scratchpads."
-                .into(),
-        ),
+             checked capabilities.{apart} Results are compared without scratchpads."
+        )),
     })
 }
 

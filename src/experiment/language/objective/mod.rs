@@ -7,12 +7,14 @@ mod distillm;
 mod gkd;
 mod minillm;
 mod tutor;
+mod uld;
 mod word_kd;
 
 pub use distillm::Distillm;
 pub use gkd::Gkd;
 pub use minillm::Minillm;
 pub use tutor::{Spent, Tutor};
+pub use uld::Uld;
 pub use word_kd::{WordKd, kept};
 
 use schemars::JsonSchema;
@@ -33,6 +35,8 @@ pub enum Objective {
     SeqKd,
     /// To think at each place of the teacher's texts what the API tells of its distribution.
     WordKd(WordKd),
+    /// The same by sorted distributions beside the next token, so that vocabularies need not agree.
+    Uld(Uld),
     /// A share of steps on the student's own texts.
     Gkd(Gkd),
     /// Own texts come in as far as held-out ones get worse, and are learnt from again.
@@ -70,6 +74,7 @@ impl Objective {
         vec![
             Self::SeqKd,
             Self::WordKd(WordKd::default()),
+            Self::Uld(Uld::default()),
             Self::Gkd(Gkd::default()),
             Self::Distillm(Distillm::default()),
             Self::Minillm(Minillm::default()),
@@ -81,9 +86,22 @@ impl Objective {
         match self {
             Self::SeqKd => Ok(()),
             Self::WordKd(objective) => objective.check(),
+            Self::Uld(objective) => objective.check(),
             Self::Gkd(objective) => objective.check(),
             Self::Distillm(objective) => objective.check(),
             Self::Minillm(objective) => objective.check(),
+        }
+    }
+
+    /// Its name in configs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SeqKd => "seq-kd",
+            Self::WordKd(_) => "word-kd",
+            Self::Uld(_) => "uld",
+            Self::Gkd(_) => "gkd",
+            Self::Distillm(_) => "distillm",
+            Self::Minillm(_) => "minillm",
         }
     }
 
@@ -92,6 +110,7 @@ impl Objective {
         match self {
             Self::SeqKd => "Kim and Rush 2016 (arXiv:1606.07947), section 3.2",
             Self::WordKd(_) => "Kim and Rush 2016 (arXiv:1606.07947), section 3.1",
+            Self::Uld(_) => "Boizard et al. 2024 (arXiv:2402.12030), sections 3 and 4",
             Self::Gkd(_) => "Agarwal et al. 2024 (arXiv:2306.13649)",
             Self::Distillm(_) => "Ko et al. 2024 (arXiv:2402.03898)",
             Self::Minillm(_) => "Gu et al. 2024 (arXiv:2306.08543)",
@@ -103,6 +122,7 @@ impl Objective {
         match self {
             Self::SeqKd => "text",
             Self::WordKd(_) => "text with log-probabilities",
+            Self::Uld(_) => "text with log-probabilities, of whatever tokens",
             Self::Gkd(_) | Self::Distillm(_) => "log-probabilities of texts that the student wrote",
             Self::Minillm(_) => "every log-probability of texts that the student wrote",
         }
@@ -111,6 +131,11 @@ impl Objective {
     /// True if it uses text alone.
     pub const fn text_only(&self) -> bool {
         matches!(self, Self::SeqKd)
+    }
+
+    /// True if it compares what a teacher tells of tokens with the student's own, token by token.
+    pub const fn needs_tokens(&self) -> bool {
+        !matches!(self, Self::SeqKd | Self::Uld(_))
     }
 
     /// True if it has the teacher score what the student writes.
@@ -130,7 +155,7 @@ impl Objective {
         self.check()?;
         material.check()?;
         match self {
-            Self::SeqKd | Self::WordKd(_) => {
+            Self::SeqKd | Self::WordKd(_) | Self::Uld(_) => {
                 let expected = "an objective with steps on own texts";
                 Err(Error::input("objective", format!("{self:?}"), expected))
             }

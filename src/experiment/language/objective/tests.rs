@@ -153,6 +153,9 @@ fn objectives_are_written_by_name_and_refuse_what_cannot_work() {
         assert!(objective.check().is_ok());
     }
     assert!(serde_json::from_str::<Objective>(r#"{"kind":"gkd","lamda":1}"#).is_err());
+    assert!(
+        Objective::Uld(Uld { weight: 0.0 }).check().unwrap_err().to_string().contains("weight")
+    );
     let distillm = Distillm { replay: 0, ..Distillm::default() };
     let skew = Divergence::SkewKl { alpha: 2.0 };
     let comparison = Comparison { divergence: skew, ..Comparison::default() };

@@ -4,6 +4,7 @@ use super::super::Decoder;
 use super::*;
 use crate::model::loss::{Divergence, Tail};
 use crate::model::{Device, Optimizer, Order};
+use crate::oracle::completion::TokenProbs;
 
 fn model(seed: u64) -> Language {
     let plan = r#"{ "vocabulary": 11, "context": 8, "layers": 1, "heads": 2, "width": 16,
@@ -172,4 +173,45 @@ fn lessons_that_cannot_be_learnt_are_refused() {
     let huge = Weights { soft: vec![0.0; corpus.counted()], ..huge };
     let lesson = Lesson { weights: Some(huge), ..Lesson::from(corpus) };
     assert!(error(lesson).contains("finite"));
+}
+
+/// What a teacher of 13 tokens tells at each place of its own texts, which are one token longer than the student's in
+/// every second text and one shorter in the others; with how many places count in the student's.
+fn sorted(weight: f64, corpus: &Corpus) -> Sorted {
+    let mut sorted = Sorted::new(weight, 13).unwrap();
+    for (i, own) in corpus.rows().into_iter().enumerate() {
+        let len = own.len() + 1 - 2 * (i % 2);
+        let log = |(at, token): (usize, usize)| -(((i + at * token) % 7) as f32);
+        let logits = ndarray::Array2::from_shape_fn((len, 13), log);
+        let told = TokenProbs::of_logits(logits.as_slice().unwrap(), 13, 13);
+        sorted.push(told.logs.view(), own.len()).unwrap();
+    }
+    sorted
+}
+
+#[test]
+fn a_teacher_of_other_tokens_teaches_how_sure_to_be() {
+    let (corpus, recipe) = (corpus(44), recipe(40));
+    let fit = |weight| {
+        let sorted = sorted(weight, &corpus);
+        model(2).fit_sorted(&corpus, sorted, &recipe, Seed::new(3)).unwrap().last
+    };
+    let plain = model(2).fit(&corpus, &recipe, Seed::new(3)).unwrap().last;
+    assert_eq!(fit(0.0).weights(), plain.weights(), "of no weight");
+    let told = sorted(1.0, &corpus);
+    // Distance alone: the loss less its cross-entropy.
+    let apart = |model: &Language| {
+        let targets = corpus.next.clone();
+        let taught = Some(Taught::sorted(&targets, Arc::new(told.clone())).unwrap());
+        let goal = Goal::Tokens(Texts { targets, taught });
+        let all: Vec<usize> = (0..44).collect();
+        let logits = model.logits(corpus.tokens.view()).unwrap();
+        let mut z: Vec<f64> = logits.iter().map(|&z| f64::from(z)).collect();
+        let sum = goal.loss(&all, &[], 44, &mut z, goal.weight(&all), &mut Room::default());
+        sum - model.loss(&Lesson::from(corpus.clone())).unwrap()
+    };
+    let (near, far) = (apart(&fit(20.0)), apart(&plain));
+    assert!(near < 0.5 * far, "{near} {far}");
+    let short = Sorted::new(1.0, 13).unwrap();
+    assert!(model(2).fit_sorted(&corpus, short, &recipe, Seed::new(3)).is_err());
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Seed;
-use crate::model::language::{Bend, Fresh, NormRule, Positions};
+use crate::model::language::{Bend, Fresh, LlamaBlocks, NormRule, Positions};
 use crate::model::{Arch, InputShape, Model, Parameter};
 
 fn plan() -> Decoder {
@@ -17,7 +17,15 @@ fn plan() -> Decoder {
         bend: Bend::default(),
         dropout: 0.0,
         fresh: Fresh::FanIn,
+        llama: None,
     }
+}
+
+fn llama(tied: bool) -> Decoder {
+    let blocks =
+        LlamaBlocks { key_heads: 1, head: 10, hidden: 24, base: 500.0, epsilon: 1e-6, tied };
+    let (norm, bend) = (NormRule::Rms, Bend::Silu);
+    Decoder { norm, bend, llama: Some(blocks), ..plan() }
 }
 
 fn decoder(plan: &Decoder) -> Language {
@@ -53,7 +61,7 @@ fn a_saved_decoder_answers_the_same_after_loading() {
         fresh: Fresh::Gpt2,
         ..plan()
     };
-    for plan in [plan(), other] {
+    for plan in [plan(), other, llama(true), llama(false)] {
         let model = decoder(&plan);
         model.save(&path, &provenance).unwrap();
         let (back, found) = Language::load(&path).unwrap();
@@ -99,6 +107,10 @@ fn a_plan_counts_its_numbers_before_it_is_built() {
             let plan = Decoder { norm, positions, ..plan() };
             assert_eq!(plan.numbers(), plan.network().unwrap().parameters());
         }
+    }
+    for tied in [false, true] {
+        let plan = llama(tied);
+        assert_eq!(plan.numbers(), plan.network().unwrap().parameters());
     }
 }
 

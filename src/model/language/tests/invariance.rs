@@ -86,13 +86,11 @@ fn loss(model: &Language, corpus: &Corpus) -> f64 {
     nats / counted
 }
 
-/// Plans with both sorts of positions.
-fn plans() -> [Decoder; 2] {
-    [Positions::Rotary, Positions::Learnt].map(|positions| Decoder {
-        positions,
-        fresh: Fresh::FanIn,
-        ..plan()
-    })
+/// Plans with both sorts of positions, and one of the Llama family.
+fn plans() -> [Decoder; 3] {
+    let plain = |positions| Decoder { positions, ..plan() };
+    [plain(Positions::Rotary), plain(Positions::Learnt), llama(true)]
+        .map(|plan| Decoder { fresh: Fresh::FanIn, ..plan })
 }
 
 #[test]

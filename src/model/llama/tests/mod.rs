@@ -1,7 +1,8 @@
 mod hostile;
 mod real;
-mod tiny;
+pub mod tiny;
 mod tokens;
+mod tune;
 
 use std::path::Path;
 
