@@ -123,39 +123,6 @@ pub fn bootstrap_mean(x: &[f64], q: &[f64], resamples: usize, seed: Seed) -> Vec
     q.iter().map(|&q| quantile(&means, q)).collect()
 }
 
-/// Two-level bootstrap interval of a mean of items over seeds: seeds are resampled, then items, the
-/// same items for every seed. `items[s][i]` is item i under seed s; all rows are of one length.
-///
-/// It is for a test set that every seed shares, where item i is the same input under every seed. Seeds of
-/// an experiment draw their own splits, so tables use [`resampled_ci`]; there is nothing to pair items by.
-pub fn two_level_bootstrap(
-    items: &[Vec<f64>],
-    level: f64,
-    resamples: usize,
-    seed: Seed,
-) -> Option<(f64, f64)> {
-    let n = items.first()?.len();
-    if n == 0 || items.iter().any(|row| row.len() != n) {
-        return None;
-    }
-    let mut rng = seed.rng();
-    let mut means = Vec::with_capacity(resamples);
-    let mut weight = vec![0.0; n];
-    for _ in 0..resamples {
-        weight.fill(0.0);
-        (0..n).for_each(|_| weight[below(&mut rng, n)] += 1.0);
-        let total: f64 = (0..items.len())
-            .map(|_| {
-                let row = &items[below(&mut rng, items.len())];
-                row.iter().zip(&weight).map(|(x, w)| x * w).sum::<f64>()
-            })
-            .sum();
-        means.push(total / (n * items.len()) as f64);
-    }
-    means.sort_by(f64::total_cmp);
-    Some((quantile(&means, (1.0 - level) / 2.0), quantile(&means, (1.0 + level) / 2.0)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,13 +131,5 @@ mod tests {
     fn a_quantile_is_the_smallest_value_whose_share_is_enough() {
         let of = |q| quantile(&[1.0, 2.0, 3.0, 4.0], q);
         assert_eq!([0.0, 0.25, 0.26, 0.5, 0.75, 1.0].map(of), [1.0, 1.0, 2.0, 2.0, 3.0, 4.0]);
-    }
-
-    #[test]
-    fn items_that_are_not_paired_have_no_interval() {
-        let of = |items: &[Vec<f64>]| two_level_bootstrap(items, 0.95, 10, Seed::new(1));
-        assert_eq!(of(&[vec![1.0, 2.0], vec![1.0]]), None);
-        assert_eq!(of(&[vec![], vec![]]), None);
-        assert_eq!(of(&[vec![1.0, 1.0], vec![1.0, 1.0]]), Some((1.0, 1.0)));
     }
 }

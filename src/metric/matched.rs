@@ -154,4 +154,15 @@ mod tests {
         let Matched::PerSeed(values) = at_matched_cost(&cost, &recovered, 0.01) else { panic!() };
         assert!(values.iter().all(|v| (v - 0.6).abs() < 1e-12), "{values:?}");
     }
+
+    /// All seeds lie on one line, each with costs of its own: at one cost all recover the same.
+    #[test]
+    fn a_seed_that_costs_more_is_read_where_it_would_cost_as_much() {
+        let cost = [vec![0.0; 3], vec![0.01, 0.02, 0.03]];
+        let recovered = cost.clone().map(|c| c.iter().map(|c| 0.9 - 10.0 * c).collect());
+        let Matched::PerSeed(values) = at_matched_cost(&cost, &recovered, 0.01) else {
+            panic!("within the costs")
+        };
+        assert!(values.iter().all(|v| (v - 0.8).abs() < 1e-12), "{values:?}");
+    }
 }

@@ -24,8 +24,7 @@ pub use classify::{
 };
 pub use curve::{Reached, auc_log_budget, budget_at, budget_at_half, monotone};
 pub use interval::{
-    Estimate, bootstrap_mean, holm, mean_ci, paired_ci, resampled_ci, two_level_bootstrap,
-    upper_bound, variance, wilson,
+    Estimate, bootstrap_mean, holm, mean_ci, paired_ci, resampled_ci, upper_bound, variance, wilson,
 };
 pub use matched::{Between, Matched, at_cost, at_matched_cost};
 pub use normal::{cdf as normal_cdf, density as normal_density, quantile as normal_quantile};

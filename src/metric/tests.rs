@@ -242,14 +242,6 @@ fn a_score_has_the_unit_and_the_direction_of_its_card() {
 }
 
 #[test]
-fn a_two_level_bootstrap_covers_the_mean() {
-    let items: Vec<Vec<f64>> =
-        (0..5).map(|s| (0..50).map(|i| f64::from(u8::from((i + s) % 4 != 0))).collect()).collect();
-    let (low, high) = two_level_bootstrap(&items, 0.95, 2000, Seed::new(2)).unwrap();
-    assert!(low < 0.75 && 0.75 < high && high - low < 0.4, "{low} {high}");
-}
-
-#[test]
 fn resampled_splits_widen_an_interval_by_the_root_of_one_plus_n_times_the_overlap() {
     let x = [0.91, 0.94, 0.90, 0.95, 0.93];
     let width = |e: Estimate| e.high.unwrap() - e.low.unwrap();
