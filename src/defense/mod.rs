@@ -13,12 +13,14 @@
 pub mod adaptive_misinformation;
 pub mod dawn;
 pub mod edm;
+pub mod ewe;
 pub mod feature_distance;
 pub mod gaussian_noise;
 pub mod grad2;
 pub mod label_only;
 pub mod logit_noise;
 pub mod mad;
+mod marks;
 mod method;
 pub mod modelguard_s;
 pub mod modelguard_w;
@@ -45,7 +47,7 @@ pub mod top_k;
 mod untouched;
 pub mod workshop;
 
-pub use dawn::Marks;
+pub use marks::Marks;
 pub use method::{Known, Method, RowMap};
 pub use respond::{Flagged, Flags, Response};
 pub use spec::{Counter, DefenseCard, DefenseSpec, cards};
@@ -104,3 +106,5 @@ pub trait Defense: Send {
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod tests;

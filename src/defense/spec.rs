@@ -9,10 +9,10 @@ use super::method::{Known, Method, RowMap};
 use super::respond::Response;
 use super::workshop::{Outline, Twin, Workshop};
 use super::{
-    Defense, Promise, adaptive_misinformation, dawn, edm, feature_distance, gaussian_noise, grad2,
-    label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty, ood_gate, outlier_exposure,
-    prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat, stingy, strangeness,
-    temperature, top_k,
+    Defense, Promise, adaptive_misinformation, dawn, edm, ewe, feature_distance, gaussian_noise,
+    grad2, label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty, ood_gate,
+    outlier_exposure, prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat, stingy,
+    strangeness, temperature, top_k,
 };
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -29,6 +29,8 @@ pub enum DefenseSpec {
     Dawn(dawn::Params),
     /// One of several models, by the input.
     Edm(edm::Params),
+    /// A watermark that a teacher learns together with a class.
+    Ewe(ewe::Params),
     /// Accounts whose queries are far from what the teacher learned.
     FeatureDistance(feature_distance::Params),
     /// Noise on probabilities, keyed by the input or fresh.
@@ -128,6 +130,7 @@ impl DefenseSpec {
             }),
             Self::Dawn(dawn::Params { share: 0.01, levels: 4, kept: 1000 }),
             Self::Edm(edm::Params { models: 5, levels: 8 }),
+            Self::Ewe(ewe::Params { target: 3, ..ewe::Params::default() }),
             Self::FeatureDistance(feature_distance::Params {
                 window: 50,
                 reference: 100,
@@ -192,6 +195,7 @@ impl DefenseSpec {
             Self::AdaptiveMisinformation(p) => p,
             Self::Dawn(p) => p,
             Self::Edm(p) => p,
+            Self::Ewe(p) => p,
             Self::FeatureDistance(p) => p,
             Self::GaussianNoise(p) => p,
             Self::Grad2(p) => p,

@@ -87,7 +87,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shelf {
     /// The thing under `key`; made by the first who asks while others wait.
-    fn once<T: Send + Sync + 'static>(
+    pub fn once<T: Send + Sync + 'static>(
         &self,
         key: &str,
         make: impl FnOnce() -> Result<T>,

@@ -65,6 +65,8 @@ pub struct Ground {
     pub range: (f32, f32),
     /// What honest users ask.
     pub traffic: Traffic,
+    /// Students that never met the teacher, by architecture, for whoever accuses one.
+    pub innocents: Shelf,
 }
 
 /// Honest requests of a seed: the same for every arm, student and budget.
@@ -176,6 +178,7 @@ impl Ground {
             public_labels: labels(&split.public),
             traffic,
             range: data.range,
+            innocents: Shelf::default(),
             split,
         })
     }

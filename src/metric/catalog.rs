@@ -187,6 +187,12 @@ pub const CATALOG: &[MetricCard] = &[
         Lower,
         "chance that a model that met no watermark matches as many, exact binomial",
     ),
+    card(
+        "watermark_p_public",
+        "probability",
+        Higher,
+        "the same of the student on public rows, which met none: a low one accuses the innocent",
+    ),
     card("diverged_at_step", "step", Neither, "where training met a value that is not finite"),
     card("last_finite_loss", "nats", Neither, "the last loss before that"),
 ];
