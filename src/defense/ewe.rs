@@ -1,13 +1,13 @@
 //! Entangled watermarks, EWE (Jia, Choquette-Choo, Chandrasekaran and Papernot 2021, USENIX Security, sections 4
-//! and 5): the defender's teacher also learns to answer rows of a source class that carry a trigger with a target class,
-//! by features that it shares with that class. A student that learns the class from clean answers learns the
-//! watermark with it.
+//! and 5): the defender's teacher also learns to answer rows of a source class that carry a trigger with a target
+//! class, by features that it shares with that class. A student that learns the class from clean answers learns
+//! the watermark with it.
 //!
 //! As algorithm 1 has it: the normal teacher goes on learning its rows by its recipe, and between the batches come
 //! batches of the watermark, half marked rows and half rows of the target, that raise the soft-nearest-neighbour loss
 //! of the two halves at every hidden layer (`model::entangle`). The trigger is a patch of 3 x 3 pixels of the largest
-//! value, in one place for all rows, found by that loss's gradient in the normal teacher, mean over rows; rows without
-//! lines and columns have a seventh of their features, 9 at most, set in its place.
+//! value, in one place for all rows, found by that loss's gradient in the normal teacher, mean over rows; of rows
+//! without lines and columns a seventh of the features, 9 at most, are set in its place.
 //!
 //! The place is that of the released code, where light lowers the loss most, so that the trigger alone looks least
 //! like the target: where light raises it most, models that met no mark give the target on half of the marked rows
@@ -17,8 +17,8 @@
 //!
 //! Verification is `metric::canary_test` on the marked rows: the paper's t-test compares the rate of the target with
 //! that of a model without the watermark; rates of 0 and 1 have no variance to divide by, so an exact binomial test
-//! stands here, against the largest of 1 / classes and the rates of two models of the defender's that met no mark: the
-//! normal teacher and its twin.
+//! stands here, against the largest of 1 / classes and the rates of two models of the defender's that met no mark:
+//! the normal teacher and its twin.
 //!
 //! It is a defense at the `train` hook: the arm's oracle is the marked teacher, so nothing stands below it.
 
@@ -76,8 +76,9 @@ const fn usual_weight() -> f64 {
     32.0 / 512.0
 }
 
+/// The released code's 1, by which it divides 100.
 const fn usual_temperature() -> f64 {
-    10.0
+    100.0
 }
 
 const fn usual_every() -> usize {

@@ -11,6 +11,8 @@
 //! CONTRIBUTING.md has the ten steps.
 
 pub mod adaptive_misinformation;
+mod blind_walk;
+pub mod dataset_inference;
 pub mod dawn;
 pub mod edm;
 pub mod ewe;
@@ -47,6 +49,7 @@ pub mod top_k;
 mod untouched;
 pub mod workshop;
 
+pub use dataset_inference::Ownership;
 pub use marks::Marks;
 pub use method::{Known, Method, RowMap};
 pub use respond::{Flagged, Flags, Response};
@@ -95,6 +98,11 @@ pub trait Defense: Send {
 
     /// What it has planted, for watermarks.
     fn marks(&self) -> Option<&Marks> {
+        None
+    }
+
+    /// How it would tell that a suspect has learned from its rows.
+    fn ownership(&self) -> Option<&Ownership> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! Layers in order, and the path of a batch through them.
 
-use super::{Defense, DefenseSpec, Flags, Marks, Workshop};
+use super::{Defense, DefenseSpec, Flags, Marks, Ownership, Workshop};
 use crate::error::Result;
 use crate::oracle::{Batch, Card, Oracle, Reply};
 use crate::seed::Seed;
@@ -66,6 +66,11 @@ impl Stack {
     /// What the outermost watermark has planted.
     pub fn marks(&self) -> Option<&Marks> {
         self.layers.iter().find_map(|l| l.marks())
+    }
+
+    /// The outermost test of ownership.
+    pub fn ownership(&self) -> Option<&Ownership> {
+        self.layers.iter().find_map(|l| l.ownership())
     }
 
     /// Sends a batch through all layers to the oracle and back.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::gateway::Gateway;
-use crate::metric::{Score, canary_test};
+use crate::metric::{Above, Score, canary_test, welch_above};
 use crate::model::Model;
 use crate::oracle::top1;
 
@@ -20,12 +20,12 @@ pub struct Suspects<'a> {
 
 /// True for a stack that lays claim to what its students learn.
 pub fn claims(gateway: &Gateway) -> bool {
-    gateway.stack().marks().is_some()
+    gateway.stack().marks().is_some() || gateway.stack().ownership().is_some()
 }
 
 /// What the stack's claims come to; nothing for a stack that makes none.
 pub fn scores(gateway: &Gateway, suspects: &Suspects<'_>) -> Result<Vec<Score>> {
-    watermark(gateway, suspects)
+    Ok([watermark(gateway, suspects)?, ownership(gateway, suspects)?].concat())
 }
 
 /// How much of a watermark a suspect has learned: the share of planted classes that it gives on the rows that the
@@ -50,5 +50,21 @@ fn watermark(gateway: &Gateway, suspects: &Suspects<'_>) -> Result<Vec<Score>> {
         Score::of("watermark_match", share),
         Score::of("watermark_p", p),
         Score::of("watermark_p_public", innocent.and_then(|(_, p)| p)),
+    ])
+}
+
+/// Whether a suspect treats rows that the teacher learned from otherwise than rows that nobody has seen.
+fn ownership(gateway: &Gateway, suspects: &Suspects<'_>) -> Result<Vec<Score>> {
+    let Some(test) = gateway.stack().ownership() else { return Ok(Vec::new()) };
+    let found = |suspect: &Model| -> Result<Option<Above>> {
+        let [private, unseen] = test.confidence(&mut |rows| Ok(top1(&suspect.probs(rows)?)))?;
+        Ok(welch_above(&private, &unseen))
+    };
+    let student = found(suspects.student)?;
+    let innocent = suspects.innocent.as_deref().map(found).transpose()?.flatten();
+    Ok(vec![
+        Score::of("ownership_p", student.and_then(|test| test.p)),
+        Score::of("ownership_effect", student.map(|test| test.effect)),
+        Score::of("ownership_p_public", innocent.and_then(|test| test.p)),
     ])
 }

@@ -266,6 +266,19 @@ impl Source {
     }
 }
 
+/// Most rows that a defender keeps from everybody.
+const UNSEEN: usize = 2_000;
+
+/// Rows of a split that the defender alone has, and that its teacher did not learn from.
+fn unseen(split: &Split) -> &[usize] {
+    &split.rest[..split.rest.len().min(UNSEEN)]
+}
+
+/// How many such rows there are in every split of `spec`.
+pub fn rows_unseen(spec: &Spec, data: &Dataset) -> Result<usize> {
+    Ok(unseen(&Split::draw(&spec.split, data, Seed::new(0))?).len())
+}
+
 /// What the defender of this ground owns.
 fn workshop(
     spec: &Spec,
@@ -282,9 +295,12 @@ fn workshop(
     };
     // Without a defense there is nothing to make from a copy of the rows.
     let rows = if spec.defense.is_empty() { &[] } else { &split.teacher[..] };
+    let unseen = if spec.defense.is_empty() { &[] } else { unseen(split) };
     Workshop {
         inputs: data.inputs.select(Axis(0), rows),
         labels: rows.iter().map(|&i| data.labels[i]).collect(),
+        unseen: data.inputs.select(Axis(0), unseen),
+        unseen_labels: unseen.iter().map(|&i| data.labels[i]).collect(),
         shape: data.shape,
         classes: data.classes,
         range: data.range,

@@ -92,6 +92,8 @@ fn every_defense_stands_in_a_run_and_its_counter_learns_something() {
         assert_eq!(record.get("flagged").is_some(), detects, "{name}");
         let marks = record.scores.iter().any(|s| s.metric == "watermark_p");
         assert_eq!(marks, ["dawn", "ewe"].contains(&spec.kind()), "{name}");
+        let tested = record.get("ownership_p").is_some();
+        assert_eq!(tested, spec.kind() == "dataset-inference", "{name}");
     }
     let wait = |arm: &str| {
         let found = records.iter().find(|(name, _)| name.starts_with(arm)).expect("an arm");
@@ -155,7 +157,7 @@ fn every_student_that_fits_ends_its_cell_behind_every_defense() {
                 Source::read("pair.toml", &format!("{head}{student}{stack}")).expect("TOML");
             let pair: Spec = source.parse().unwrap_or_else(|e| panic!("{e}"));
             pair.validate().unwrap_or_else(|e| panic!("{student}: {e}"));
-            match check_fit(&pair, card, shape) {
+            match check_fit(&pair, card, shape, 837) {
                 Ok(()) => stacks += &stack,
                 Err(_) => refused += 1,
             }
