@@ -120,7 +120,8 @@ pub fn from_source(source: Source, common: &Common) -> Result<Loaded> {
         let set = &rows.set;
         let card =
             Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
-        plan::check_fit(&variant.spec, card, set.shape).map_err(|e| point.locate(e))?;
+        let unseen = world::rows_unseen(&variant.spec, &rows).map_err(|e| point.locate(e))?;
+        plan::check_fit(&variant.spec, card, set.shape, unseen).map_err(|e| point.locate(e))?;
         outside.push(world::identity(&variant.spec, &rows).map_err(|e| point.locate(e))?);
         data.push(rows);
     }

@@ -113,6 +113,8 @@ pub struct Split {
     pub traffic: Vec<usize>,
     /// What everyone is measured on.
     pub test: Vec<usize>,
+    /// Rows left over, that nobody sees: of the same part of the set as the teacher's.
+    pub rest: Vec<usize>,
 }
 
 /// Rows in random order, of which each part takes the first that suit it.
@@ -139,7 +141,7 @@ impl Rows<'_> {
 }
 
 impl Split {
-    /// Cuts one random order of the rows into the parts of `spec`. Rows left over belong to none. `strangers` is
+    /// Cuts one random order of the rows into the parts of `spec`. Rows left over are the rest. `strangers` is
     /// the spec's `pool-dataset`, loaded.
     pub fn draw(
         spec: &SplitSpec,
@@ -212,7 +214,7 @@ impl Split {
                 return Err(Error::config("split.pool-from", "`test`", expected));
             }
         };
-        Ok(Self { teacher, pool, public, traffic, test })
+        Ok(Self { teacher, pool, public, traffic, test, rest: rest.order })
     }
 }
 
@@ -223,7 +225,7 @@ mod tests {
     use crate::model::InputShape;
 
     fn rows(split: &Split) -> Vec<usize> {
-        let Split { teacher, pool, public, traffic, test } = split;
+        let Split { teacher, pool, public, traffic, test, .. } = split;
         [teacher, pool, public, traffic, test].into_iter().flatten().copied().collect()
     }
 
@@ -238,6 +240,16 @@ mod tests {
             all.sort_unstable();
             assert_eq!(all, (0..1797).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn rows_that_no_part_takes_are_left() {
+        let data = digits().unwrap();
+        let spec = SplitSpec { pool: 300, ..SplitSpec::default() };
+        let split = Split::draw(&spec, &data, None, Seed::new(2)).unwrap();
+        let mut all = [rows(&split), split.rest.clone()].concat();
+        all.sort_unstable();
+        assert_eq!((split.rest.len(), all), (100, (0..1797).collect()));
     }
 
     #[test]

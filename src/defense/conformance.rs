@@ -191,8 +191,16 @@ fn accounts_that_ask_in_turn_are_treated_as_if_each_were_alone() {
 }
 
 /// Kinds whose examples also work in front of labels.
-const TAKE_LABELS: [&str; 6] =
-    ["label-only", "nasty", "outlier-exposure", "prada", "proof-of-work", "rate-limit"];
+const TAKE_LABELS: [&str; 8] = [
+    "dataset-inference",
+    "ewe",
+    "label-only",
+    "nasty",
+    "outlier-exposure",
+    "prada",
+    "proof-of-work",
+    "rate-limit",
+];
 
 #[test]
 fn a_layer_that_does_not_fit_is_refused() {

@@ -9,16 +9,12 @@
 //! answers never depend on what was asked before. Verification is `metric::canary_test` against the chance
 //! 1 / (classes - 1) at most, at which a model that met no mark gives a class drawn from all but the top one.
 
-use std::collections::BTreeSet;
-
-use ndarray::Array2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::respond::of_account;
-use super::{Counter, Defense, Method, Next, Promise, Workshop, rows};
+use super::{Counter, Defense, Marks, Method, Next, Promise, Workshop, rows};
 use crate::error::{Error, Result};
-use crate::oracle::{AccountId, Batch, Card, Reply, argmax};
+use crate::oracle::{Batch, Card, Reply, argmax};
 use crate::seed::{Seed, below, uniform};
 
 /// Settings.
@@ -58,20 +54,6 @@ pub struct Dawn {
     /// Secret of the defender.
     key: Seed,
     marks: Marks,
-}
-
-/// What a watermark has planted, by account.
-#[derive(Clone, Debug, Default)]
-pub struct Marks {
-    accounts: Vec<Planted>,
-}
-
-/// Marked rows of one account.
-#[derive(Clone, Debug, Default)]
-struct Planted {
-    seen: BTreeSet<[u8; 16]>,
-    inputs: Vec<Vec<f32>>,
-    classes: Vec<usize>,
 }
 
 impl Method for Params {
@@ -117,7 +99,7 @@ impl Method for Params {
             kept: self.kept,
             grid,
             key,
-            marks: Marks::default(),
+            marks: Marks::new(1.0 / (shop.classes.max(3) - 1) as f64),
         }))
     }
 }
@@ -150,8 +132,8 @@ impl Defense for Dawn {
             }
         })?;
         for (row, bucket, class) in planted {
-            let account = of_account(&mut self.marks.accounts, batch.account[row]);
-            account.keep(self.kept, &bucket, &batch.inputs.row(row).to_vec(), class);
+            let (account, input) = (batch.account[row], batch.inputs.row(row).to_vec());
+            self.marks.keep(account, self.kept, &bucket, &input, class);
         }
         Ok(reply)
     }
@@ -161,40 +143,15 @@ impl Defense for Dawn {
     }
 }
 
-impl Planted {
-    /// Remembers a marked row, if there is room and its bucket is new.
-    fn keep(&mut self, most: usize, bucket: &[u8], input: &[f32], class: usize) {
-        let hash = blake3::hash(bucket);
-        let name = *hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
-        if self.inputs.len() < most && self.seen.insert(name) {
-            self.inputs.push(input.to_vec());
-            self.classes.push(class);
-        }
-    }
-}
-
-impl Marks {
-    /// What `accounts` were answered wrongly: inputs `[m, d]` and planted classes `[m]`.
-    pub fn of(&self, accounts: &[AccountId]) -> (Array2<f32>, Vec<usize>) {
-        let known = accounts.iter().filter_map(|a| self.accounts.get(a.0 as usize));
-        let (mut inputs, mut classes) = (Vec::new(), Vec::new());
-        for planted in known {
-            inputs.extend_from_slice(&planted.inputs);
-            classes.extend_from_slice(&planted.classes);
-        }
-        let d = inputs.first().map_or(0, Vec::len);
-        let rows = Array2::from_shape_fn((inputs.len(), d), |(i, j)| inputs[i][j]);
-        (rows, classes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::super::workshop::testing::{CARD, small};
     use super::super::{DefenseSpec, Stack, Unwatched};
     use super::*;
     use crate::oracle::scripted::Scripted;
-    use crate::oracle::{Answers, Tick, top1};
+    use crate::oracle::{AccountId, Answers, Tick, top1};
 
     fn stack(kept: usize) -> Stack {
         let spec = DefenseSpec::Dawn(Params { share: 0.1, levels: 1000, kept });

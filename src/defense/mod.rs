@@ -11,14 +11,18 @@
 //! CONTRIBUTING.md has the ten steps.
 
 pub mod adaptive_misinformation;
+mod blind_walk;
+pub mod dataset_inference;
 pub mod dawn;
 pub mod edm;
+pub mod ewe;
 pub mod feature_distance;
 pub mod gaussian_noise;
 pub mod grad2;
 pub mod label_only;
 pub mod logit_noise;
 pub mod mad;
+mod marks;
 mod method;
 pub mod modelguard_s;
 pub mod modelguard_w;
@@ -45,7 +49,8 @@ pub mod top_k;
 mod untouched;
 pub mod workshop;
 
-pub use dawn::Marks;
+pub use dataset_inference::Ownership;
+pub use marks::Marks;
 pub use method::{Known, Method, RowMap};
 pub use respond::{Flagged, Flags, Response};
 pub use spec::{Counter, DefenseCard, DefenseSpec, cards};
@@ -96,6 +101,11 @@ pub trait Defense: Send {
         None
     }
 
+    /// How it would tell that a suspect has learned from its rows.
+    fn ownership(&self) -> Option<&Ownership> {
+        None
+    }
+
     /// Whom it has flagged, for gates and detectors.
     fn flags(&self) -> Option<&Flags> {
         None
@@ -104,3 +114,5 @@ pub trait Defense: Send {
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod tests;

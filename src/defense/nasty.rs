@@ -108,32 +108,13 @@ impl Method for Params {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Axis;
-
+    use super::super::tests::digits;
     use super::*;
-    use crate::model::{Arch, Recipe};
-    use crate::oracle::AnswerKind;
     use crate::oracle::top1;
-
-    /// 500 rows of the digits, and a teacher of them.
-    fn digits() -> Workshop {
-        let data = crate::data::digits().unwrap();
-        let index: Vec<usize> = (0..500).collect();
-        let card = Card { inputs: 64, classes: 10, answers: AnswerKind::Probs };
-        let mut shop = Workshop::empty(card);
-        shop.inputs = data.inputs.select(Axis(0), &index);
-        shop.labels = data.labels[..500].to_vec();
-        shop.range = data.range;
-        shop.arch = Arch::Mlp { hidden: vec![32] };
-        shop.recipe = Recipe { steps: 400, ..Recipe::default() };
-        let learned = shop.learned(&shop.arch, &shop.all(), Loss::HardLabel, Seed::new(1));
-        shop.teacher = Some(Arc::new(learned.unwrap()));
-        shop
-    }
 
     #[test]
     fn a_nasty_teacher_is_right_and_softly_unlike_the_normal_one() {
-        let shop = &digits();
+        let shop = digits();
         let soft = |p: &ndarray::Array2<f64>, i: usize| {
             let tempered: Vec<f64> = p.row(i).iter().map(|p| p.max(1e-6).powf(0.25)).collect();
             let sum: f64 = tempered.iter().sum();

@@ -9,10 +9,10 @@ use super::method::{Known, Method, RowMap};
 use super::respond::Response;
 use super::workshop::{Outline, Twin, Workshop};
 use super::{
-    Defense, Promise, adaptive_misinformation, dawn, edm, feature_distance, gaussian_noise, grad2,
-    label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty, ood_gate, outlier_exposure,
-    prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat, stingy, strangeness,
-    temperature, top_k,
+    Defense, Promise, adaptive_misinformation, dataset_inference, dawn, edm, ewe, feature_distance,
+    gaussian_noise, grad2, label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty,
+    ood_gate, outlier_exposure, prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat,
+    stingy, strangeness, temperature, top_k,
 };
 use crate::error::{Error, Result};
 use crate::model::{Arch, InputShape, Model};
@@ -25,10 +25,14 @@ use crate::seed::Seed;
 pub enum DefenseSpec {
     /// Wrong answers where the teacher is unsure.
     AdaptiveMisinformation(adaptive_misinformation::Params),
+    /// A test of who has learned from the teacher's rows.
+    DatasetInference(dataset_inference::Params),
     /// Keyed wrong classes that a student gives away.
     Dawn(dawn::Params),
     /// One of several models, by the input.
     Edm(edm::Params),
+    /// A watermark that a teacher learns together with a class.
+    Ewe(ewe::Params),
     /// Accounts whose queries are far from what the teacher learned.
     FeatureDistance(feature_distance::Params),
     /// Noise on probabilities, keyed by the input or fresh.
@@ -148,6 +152,7 @@ fn owns(layer: &DefenseSpec) -> &'static str {
         arch: &arch,
         model,
         rows,
+        unseen: rows,
     };
     if layer.fits(&outline(false, 0)).is_ok() {
         "nothing"
@@ -167,8 +172,15 @@ impl DefenseSpec {
                 nu: 1000.0,
                 model: None,
             }),
+            Self::DatasetInference(dataset_inference::Params {
+                rows: 20,
+                directions: 3,
+                steps: 30,
+                step: 0.02,
+            }),
             Self::Dawn(dawn::Params { share: 0.01, levels: 4, kept: 1000 }),
             Self::Edm(edm::Params { models: 5, levels: 8 }),
+            Self::Ewe(ewe::Params { target: 3, ..ewe::Params::default() }),
             Self::FeatureDistance(feature_distance::Params {
                 window: 50,
                 reference: 100,
@@ -231,8 +243,10 @@ impl DefenseSpec {
     fn method(&self) -> &dyn Method {
         match self {
             Self::AdaptiveMisinformation(p) => p,
+            Self::DatasetInference(p) => p,
             Self::Dawn(p) => p,
             Self::Edm(p) => p,
+            Self::Ewe(p) => p,
             Self::FeatureDistance(p) => p,
             Self::GaussianNoise(p) => p,
             Self::Grad2(p) => p,

@@ -1,6 +1,6 @@
 //! Layers in order, and the path of a batch through them.
 
-use super::{Defense, DefenseSpec, Flags, Marks, Workshop};
+use super::{Defense, DefenseSpec, Flags, Marks, Ownership, Workshop};
 use crate::error::Result;
 use crate::oracle::{Batch, Card, Oracle, Reply};
 use crate::seed::Seed;
@@ -40,13 +40,14 @@ impl Stack {
     }
 
     /// Builds a config's stack in front of an oracle with this card, from what the defender owns. Layer i
-    /// draws from the stream `i/kind` of `seed`.
+    /// draws from the stream `i/kind` of `seed`. Behind a last layer that trains a teacher anew the others are made
+    /// from that teacher, and it from the one that the defender had.
     pub fn build(specs: &[DefenseSpec], seed: Seed, card: Card, shop: &Workshop) -> Result<Self> {
         DefenseSpec::check_stack(specs, card, &shop.outline())?;
         let owned = DefenseSpec::owned_behind(specs, shop)?;
-        let shop = owned.as_deref().unwrap_or(shop);
         let layer = |(i, spec): (usize, &DefenseSpec)| {
-            spec.build(seed.child(&format!("{i}/{}", spec.kind())), shop)
+            let behind = owned.as_deref().filter(|_| i + 1 < specs.len());
+            spec.build(seed.child(&format!("{i}/{}", spec.kind())), behind.unwrap_or(shop))
         };
         let layers = specs.iter().enumerate().map(layer).collect::<Result<_>>()?;
         Ok(Self { layers })
@@ -65,6 +66,11 @@ impl Stack {
     /// What the outermost watermark has planted.
     pub fn marks(&self) -> Option<&Marks> {
         self.layers.iter().find_map(|l| l.marks())
+    }
+
+    /// The outermost test of ownership.
+    pub fn ownership(&self) -> Option<&Ownership> {
+        self.layers.iter().find_map(|l| l.ownership())
     }
 
     /// Sends a batch through all layers to the oracle and back.

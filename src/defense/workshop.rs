@@ -29,6 +29,8 @@ pub struct Outline<'a> {
     pub model: bool,
     /// Rows with labels.
     pub rows: usize,
+    /// Rows like these that nobody has seen.
+    pub unseen: usize,
 }
 
 /// What a defender owns.
@@ -37,6 +39,10 @@ pub struct Workshop {
     pub inputs: Array2<f32>,
     /// `[n]` their classes.
     pub labels: Vec<usize>,
+    /// `[m, d]` rows like these that neither the teacher nor anybody else has seen.
+    pub unseen: Array2<f32>,
+    /// `[m]` their classes.
+    pub unseen_labels: Vec<usize>,
     /// How a row is laid out.
     pub shape: InputShape,
     /// Classes of the teacher.
@@ -87,7 +93,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shelf {
     /// The thing under `key`; made by the first who asks while others wait.
-    fn once<T: Send + Sync + 'static>(
+    pub fn once<T: Send + Sync + 'static>(
         &self,
         key: &str,
         make: impl FnOnce() -> Result<T>,
@@ -112,6 +118,8 @@ impl Workshop {
         Self {
             inputs: Array2::zeros((0, card.inputs)),
             labels: Vec::new(),
+            unseen: Array2::zeros((0, card.inputs)),
+            unseen_labels: Vec::new(),
             shape: InputShape::Flat(card.inputs),
             classes: card.classes,
             range: (0.0, 1.0),
@@ -132,6 +140,8 @@ impl Workshop {
         Self {
             inputs: self.inputs.select(Axis(0), index),
             labels: index.iter().map(|&i| self.labels[i]).collect(),
+            unseen: self.unseen.clone(),
+            unseen_labels: self.unseen_labels.clone(),
             teacher: Some(teacher),
             arch: self.arch.clone(),
             recipe: self.recipe.clone(),
@@ -150,6 +160,7 @@ impl Workshop {
             arch: &self.arch,
             model: self.teacher.is_some(),
             rows: self.labels.len(),
+            unseen: self.unseen_labels.len(),
         }
     }
 
@@ -298,19 +309,25 @@ pub mod testing {
         SMALL.get_or_init(|| made(7))
     }
 
-    /// The same of another stream.
-    pub fn made(seed: u64) -> Workshop {
-        let mut rng = Seed::new(17).rng();
-        let mut shop = Workshop::empty(CARD);
-        shop.labels = (0..300).map(|i| i % 5).collect();
-        shop.inputs = Array2::zeros((300, 2));
-        for (i, mut row) in shop.inputs.rows_mut().into_iter().enumerate() {
+    /// Rows of the five classes in turn.
+    pub fn rows(n: usize, seed: Seed) -> (Array2<f32>, Vec<usize>) {
+        let mut rng = seed.rng();
+        let mut inputs = Array2::zeros((n, 2));
+        for (i, mut row) in inputs.rows_mut().into_iter().enumerate() {
             let angle = std::f64::consts::TAU * (i % 5) as f64 / 5.0;
             let near =
                 |at: f64, rng: &mut _| (0.5 + 0.35 * at + 0.08 * normal(rng)).clamp(0.0, 1.0);
             row[0] = near(libm::cos(angle), &mut rng) as f32;
             row[1] = near(libm::sin(angle), &mut rng) as f32;
         }
+        (inputs, (0..n).map(|i| i % 5).collect())
+    }
+
+    /// The same of another stream.
+    pub fn made(seed: u64) -> Workshop {
+        let mut shop = Workshop::empty(CARD);
+        (shop.inputs, shop.labels) = rows(300, Seed::new(17));
+        (shop.unseen, shop.unseen_labels) = rows(60, Seed::new(18));
         shop.arch = Arch::Mlp { hidden: vec![12] };
         shop.recipe = Recipe { steps: 400, ..Recipe::default() };
         shop.seed = Seed::new(seed);

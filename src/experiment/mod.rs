@@ -6,6 +6,7 @@
 
 pub mod campaign;
 pub mod config;
+mod evidence;
 pub mod external;
 pub mod folder;
 mod honest;

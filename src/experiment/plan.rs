@@ -263,8 +263,8 @@ pub fn student_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a StudentSpec> {
 }
 
 /// Checks every stack against the answers it would get, and every student against the answers that
-/// would reach it, before anything is computed.
-pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
+/// would reach it, before anything is computed. `unseen` rows are left to the defender by the split.
+pub fn check_fit(spec: &Spec, card: Card, shape: InputShape, unseen: usize) -> Result<()> {
     let (inner, classes) = (card, card.classes);
     let card = spec.api.reveal().card(inner)?;
     let outline = Outline {
@@ -273,6 +273,7 @@ pub fn check_fit(spec: &Spec, card: Card, shape: InputShape) -> Result<()> {
         arch: &spec.teacher.model,
         model: matches!(spec.teacher.kind, TeacherKind::Trained | TeacherKind::Safetensors),
         rows: spec.split.teacher,
+        unseen,
     };
     for arm in spec.arms() {
         let i = spec.defense.iter().position(|a| a.name == arm.name).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{Axis, concatenate};
 
+use super::evidence::{self, Suspects};
 use super::honest::{Crowd, CrowdReport};
 use super::measure::{self, Judged};
 use super::plan::{self, Cell};
@@ -18,9 +19,9 @@ use crate::defense::{DefenseSpec, Flagged, Known, Stack};
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
 use crate::ledger::{Budget, Ledger, Totals};
-use crate::metric::{Score, canary_test};
+use crate::metric::Score;
 use crate::model::{Lesson, Loss, Model, Targets, fit};
-use crate::oracle::{AccountId, Tick, top1};
+use crate::oracle::{AccountId, Tick};
 use crate::seed::Seed;
 use crate::student::{self, Learned, Simulator, Student, StudentSpec, View};
 
@@ -102,19 +103,10 @@ fn reference(
 ) -> Result<()> {
     let student = plan::student_of(spec, &cell.student)?;
     let seed = student_seed(cell.seed);
-    let fresh =
-        Model::init(&student.model, data.shape, data.classes, rim.device, seed.child("init"))?;
+    let fresh = fresh(student, data, rim, cell.seed)?;
     let (model, flops) = match cell.role {
         Role::Untrained => (fresh, 0.0),
-        Role::Public if ground.public.is_empty() => (fresh, 0.0),
-        Role::Public => {
-            let lesson = Lesson {
-                inputs: ground.public.clone(),
-                targets: Targets::Labels(ground.public_labels.clone()),
-            };
-            let fitted = fit(fresh, &lesson, Loss::HardLabel, &spec.training, seed.child("fit"))?;
-            (fitted.last, fitted.flops)
-        }
+        Role::Public => public_student(fresh, spec, ground)?,
         _ => {
             let inputs = concatenate(Axis(0), &[ground.pool.view(), ground.public.view()])
                 .map_err(|e| Error::Internal(e.to_string()))?;
@@ -130,6 +122,23 @@ fn reference(
     record.scores.push(Score::of("student_flops", Some(flops)));
     record.right = judged.right();
     Ok(())
+}
+
+/// A student's network before it learns.
+fn fresh(student: &StudentSpec, data: &Dataset, rim: &Rim, seed: u64) -> Result<Model> {
+    let seed = student_seed(seed).child("init");
+    Model::init(&student.model, data.shape, data.classes, rim.device, seed)
+}
+
+/// A student of public rows and their true labels, and what it cost; as it was where there are none.
+fn public_student(fresh: Model, spec: &Spec, ground: &Ground) -> Result<(Model, f64)> {
+    if ground.public.is_empty() {
+        return Ok((fresh, 0.0));
+    }
+    let (inputs, targets) = (ground.public.clone(), Targets::Labels(ground.public_labels.clone()));
+    let (lesson, seed) = (Lesson { inputs, targets }, student_seed(ground.seed).child("fit"));
+    let fitted = fit(fresh, &lesson, Loss::HardLabel, &spec.training, seed)?;
+    Ok((fitted.last, fitted.flops))
 }
 
 fn student_cell(
@@ -173,7 +182,31 @@ fn student_cell(
     let gateway = door.close()?;
     let session = session?;
     let learned = student.learn(&view, student_seed(cell.seed).child("fit"))?;
-    fill(record, &session, &learned, &gateway, ground, spec)
+    fill(record, &session, &learned, &gateway, ground, spec)?;
+    if evidence::claims(&gateway) {
+        let innocent = innocent(config, spec, data, ground, rim)?;
+        let suspects = Suspects { student: &learned.last, innocent };
+        record.scores.extend(evidence::scores(&gateway, &suspects)?);
+    }
+    Ok(())
+}
+
+/// A suspect that never met the teacher: the student on public rows, trained once for all arms of a seed.
+fn innocent(
+    student: &StudentSpec,
+    spec: &Spec,
+    data: &Dataset,
+    ground: &Ground,
+    rim: &Rim,
+) -> Result<Option<Arc<Model>>> {
+    if ground.public.is_empty() {
+        return Ok(None);
+    }
+    let learn = || {
+        let fresh = fresh(student, data, rim, ground.seed)?;
+        Ok(public_student(fresh, spec, ground)?.0)
+    };
+    ground.innocents.once(&plan::kin_of(student), learn).map(Some)
 }
 
 struct Accounts {
@@ -273,7 +306,6 @@ fn fill(
     }
     record.scores.extend(honest_scores(&session.crowd));
     record.scores.extend(detection_scores(gateway));
-    record.scores.extend(watermark_scores(gateway, learned, ground)?);
     record.accounts = account_totals(gateway);
     record.stages = stage_distortions(gateway);
     Ok(())
@@ -328,25 +360,6 @@ fn detection_scores(gateway: &Gateway) -> Vec<Score> {
         Score::of("honest_flagged", share(&honest)),
         Score::of("honest_accounts_flagged", (asked > 0).then(|| named as f64 / asked as f64)),
     ]
-}
-
-/// How much of a watermark the student has learned: the share of planted classes that it gives on the rows
-/// that its own accounts were marked on, and the chance of as many by a model that met no mark. Such a model
-/// gives the planted class, one drawn from all but the teacher's, with a chance of 1 / (classes - 1) at most.
-fn watermark_scores(gateway: &Gateway, learned: &Learned, ground: &Ground) -> Result<Vec<Score>> {
-    let Some(marks) = gateway.stack().marks() else { return Ok(Vec::new()) };
-    let totals = gateway.ledger().totals();
-    let student = totals.iter().filter(|t| !t.actor.starts_with("honest-"));
-    let (inputs, planted) = marks.of(&student.map(|t| t.account).collect::<Vec<_>>());
-    let (mut share, mut p) = (None, None);
-    if !planted.is_empty() {
-        let given = top1(&learned.last.probs(inputs.view())?);
-        let hits = given.iter().zip(&planted).filter(|(a, b)| a == b).count();
-        let chance = 1.0 / (ground.truth.probs.ncols() - 1) as f64;
-        share = Some(hits as f64 / planted.len() as f64);
-        p = Some(canary_test(hits as u64, planted.len() as u64, chance).p);
-    }
-    Ok(vec![Score::of("watermark_match", share), Score::of("watermark_p", p)])
 }
 
 /// The student's accounts in full, honest ones summed into one line.

@@ -65,6 +65,8 @@ pub struct Ground {
     pub range: (f32, f32),
     /// What honest users ask.
     pub traffic: Traffic,
+    /// Students that never met the teacher, by architecture, for whoever accuses one.
+    pub innocents: Shelf,
 }
 
 /// Honest requests of a seed: the same for every arm, student and budget.
@@ -194,6 +196,7 @@ impl Ground {
             public_labels: labels(&split.public),
             traffic,
             range: data.range,
+            innocents: Shelf::default(),
             split,
         })
     }
@@ -281,6 +284,20 @@ impl Source {
     }
 }
 
+/// Most rows that a defender keeps from everybody.
+const UNSEEN: usize = 2_000;
+
+/// Rows of a split that the defender alone has, and that its teacher did not learn from.
+fn unseen(split: &Split) -> &[usize] {
+    &split.rest[..split.rest.len().min(UNSEEN)]
+}
+
+/// How many such rows there are in every split of `spec`.
+pub fn rows_unseen(spec: &Spec, rows: &Rows) -> Result<usize> {
+    let split = Split::draw(&spec.split, &rows.set, rows.strangers.as_ref(), Seed::new(0))?;
+    Ok(unseen(&split).len())
+}
+
 /// What the defender of this ground owns.
 fn workshop(
     spec: &Spec,
@@ -297,9 +314,12 @@ fn workshop(
     };
     // Without a defense there is nothing to make from a copy of the rows.
     let rows = if spec.defense.is_empty() { &[] } else { &split.teacher[..] };
+    let unseen = if spec.defense.is_empty() { &[] } else { unseen(split) };
     Workshop {
         inputs: data.inputs.select(Axis(0), rows),
         labels: rows.iter().map(|&i| data.labels[i]).collect(),
+        unseen: data.inputs.select(Axis(0), unseen),
+        unseen_labels: unseen.iter().map(|&i| data.labels[i]).collect(),
         shape: data.shape,
         classes: data.classes,
         range: data.range,

@@ -194,6 +194,30 @@ pub const CATALOG: &[MetricCard] = &[
         Lower,
         "chance that a model that met no watermark matches as many, exact binomial",
     ),
+    card(
+        "watermark_p_public",
+        "probability",
+        Higher,
+        "the same of the student on public rows, which met none: a low one accuses the innocent",
+    ),
+    card(
+        "ownership_p",
+        "probability",
+        Lower,
+        "chance of so much more confidence in private rows by a suspect that never met them, Welch's test",
+    ),
+    card(
+        "ownership_effect",
+        "confidence",
+        Higher,
+        "mean confidence that private rows were learned from, less that of rows that nobody saw; -2 to 2",
+    ),
+    card(
+        "ownership_p_public",
+        "probability",
+        Higher,
+        "ownership_p of the student on public rows: a low one accuses the innocent",
+    ),
     card("diverged_at_step", "step", Neither, "where training met a value that is not finite"),
     card("last_finite_loss", "nats", Neither, "the last loss before that"),
 ];

@@ -13,6 +13,7 @@ mod special;
 mod strongest;
 mod survival;
 mod watermark;
+mod welch;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,7 @@ pub use survival::{Step, Survival, kaplan_meier};
 pub use watermark::{
     Green, Pairs, flat_green_share, spike_entropy, spike_modulus, tokens_needed, z_p, z_score,
 };
+pub use welch::{Above, welch_above};
 
 /// Which direction of a score is better for the one whom it describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

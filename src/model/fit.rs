@@ -207,7 +207,7 @@ pub fn fit_part(
 }
 
 /// How images of a lesson are moved.
-fn moves(model: &Model, lesson: &Lesson, pixels: usize) -> Result<Option<Moves>> {
+pub(super) fn moves(model: &Model, lesson: &Lesson, pixels: usize) -> Result<Option<Moves>> {
     if pixels == 0 {
         return Ok(None);
     }

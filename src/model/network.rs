@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Parameter;
 use super::init;
-use super::layer::{Dropout, Layer, Slot};
+use super::layer::{Beside, Dropout, Layer, Slot};
 use crate::seed::Seed;
 
 /// Layers, input to output, and their parameters. Cheap to clone.
@@ -46,6 +46,28 @@ impl Network {
             layers.push(layer.clone());
         }
         Self::new(layers)
+    }
+
+    /// The same network that tells what its hidden layers gave before what it gives:
+    /// [first hidden layer, ..., last hidden layer, outputs]. Parameters keep their places.
+    pub(super) fn telling(&self) -> Self {
+        let mut layers = self.layers().to_vec();
+        for i in self.hidden().into_iter().rev() {
+            let inner = layers.split_off(i + 1);
+            layers.push(Layer::Beside(Beside { inner }));
+        }
+        Self::new(layers)
+    }
+
+    /// Numbers of an example that each hidden layer gives.
+    pub(super) fn hidden_widths(&self) -> Vec<usize> {
+        self.hidden().into_iter().map(|i| self.layers()[i].outputs()).collect()
+    }
+
+    /// Places of the hidden layers: all but the last one, and but those that only drop numbers.
+    fn hidden(&self) -> Vec<usize> {
+        let body = 0..self.layers().len().saturating_sub(1);
+        body.filter(|&i| !matches!(self.layers()[i], Layer::Dropout(_))).collect()
     }
 
     /// Input to output.

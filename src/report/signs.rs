@@ -8,7 +8,8 @@ use super::table::{percent, points, scaled};
 use crate::experiment::record::Record;
 
 /// Tests of ownership: the score that shows an effect, and its p.
-const TESTS: [(&str, &str); 1] = [("watermark_match", "watermark_p")];
+const TESTS: [(&str, &str); 2] =
+    [("watermark_match", "watermark_p"), ("ownership_effect", "ownership_p")];
 /// A p below this is sure.
 const SURE: f64 = 0.01;
 

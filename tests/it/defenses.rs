@@ -91,7 +91,9 @@ fn every_defense_stands_in_a_run_and_its_counter_learns_something() {
         let detects = ["ood-gate", "prada", "seat", "feature-distance"].contains(&spec.kind());
         assert_eq!(record.get("flagged").is_some(), detects, "{name}");
         let marks = record.scores.iter().any(|s| s.metric == "watermark_p");
-        assert_eq!(marks, spec.kind() == "dawn", "{name}");
+        assert_eq!(marks, ["dawn", "ewe"].contains(&spec.kind()), "{name}");
+        let tested = record.get("ownership_p").is_some();
+        assert_eq!(tested, spec.kind() == "dataset-inference", "{name}");
     }
     let wait = |arm: &str| {
         let found = records.iter().find(|(name, _)| name.starts_with(arm)).expect("an arm");
@@ -104,7 +106,7 @@ fn every_defense_stands_in_a_run_and_its_counter_learns_something() {
         found.1.get("honest_accuracy").expect("an accuracy")
     };
     // Teachers of their own are still right.
-    assert!(accuracy("outlier-exposure") > 0.7 && accuracy("nasty") > 0.7);
+    assert!(["outlier-exposure", "nasty", "ewe"].iter().all(|arm| accuracy(arm) > 0.7));
 }
 
 /// A student for each kind of strategy, objective and recovery, the rest of it as usual.
@@ -156,7 +158,7 @@ fn every_student_that_fits_ends_its_cell_behind_every_defense() {
                 Source::read("pair.toml", &format!("{head}{student}{stack}")).expect("TOML");
             let pair: Spec = source.parse().unwrap_or_else(|e| panic!("{e}"));
             pair.validate().unwrap_or_else(|e| panic!("{student}: {e}"));
-            match check_fit(&pair, card, shape) {
+            match check_fit(&pair, card, shape, 837) {
                 Ok(()) => stacks += &stack,
                 Err(_) => refused += 1,
             }
@@ -201,6 +203,25 @@ fn a_watermark_is_found_in_a_student_that_learned_it_by_heart_and_not_in_its_cou
     };
     assert!(p("by-heart") < 0.01, "{}", p("by-heart"));
     assert!(p("counter") > 0.05, "{}", p("counter"));
+}
+
+#[test]
+fn an_entangled_watermark_is_found_in_a_student_and_not_in_one_that_never_asked() {
+    let sandbox = Sandbox::new("defenses-entangled");
+    let head = config();
+    let head =
+        head.split("[[student]]").next().expect("a head").replace("pool = 150", "pool = 300");
+    let rest = "[[student]]\nname = \"soft\"\nmodel = { kind = \"mlp\", hidden = [32] }\n\
+                strategy = { kind = \"random\" }\n[[defense]]\nname = \"ewe\"\n\
+                stack = [{ kind = \"ewe\", weight = 4.0 }]\n";
+    let head = head.replace("queries = [120]", "queries = [300]");
+    sandbox.write("ewe.toml", &format!("{head}{rest}"));
+    let output = sandbox.retort(&["run", "ewe.toml", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = &records(&sandbox)["ewe"];
+    let of = |metric: &str| record.get(metric).expect("a score");
+    let found = [of("watermark_match"), of("watermark_p"), of("watermark_p_public")];
+    assert!(found[1] < 0.001 && found[2] > 0.05, "{found:?}");
 }
 
 #[test]

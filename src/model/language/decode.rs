@@ -250,8 +250,8 @@ impl Language {
                     y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
                     y
                 }
-                // Nothing is dropped from an answer; images are no text.
-                Layer::Dropout(_) | Layer::Conv(_) => continue,
+                // Nothing is dropped from an answer; images are no text, and nobody looks into a decoder.
+                Layer::Dropout(_) | Layer::Conv(_) | Layer::Beside(_) => continue,
             };
             desk.spare.extend(last.replace(y));
         }

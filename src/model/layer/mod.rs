@@ -14,6 +14,7 @@
 
 mod activation;
 mod attention;
+mod beside;
 mod conv;
 mod dense;
 mod dropout;
@@ -26,6 +27,7 @@ mod tied;
 
 pub(super) use activation::Activation;
 pub(super) use attention::{Attention, Memory};
+pub(super) use beside::Beside;
 pub(super) use conv::Conv;
 pub(super) use dense::Dense;
 pub(super) use dropout::Dropout;
@@ -53,6 +55,7 @@ pub(super) enum Layer {
     Tied(Tied),
     Dropout(Dropout),
     Residual(Residual),
+    Beside(Beside),
 }
 
 /// A parameter: its name, shape, first place among all parameters, and how it is drawn.
@@ -171,6 +174,7 @@ macro_rules! each {
             Layer::Tied($l) => $call,
             Layer::Dropout($l) => $call,
             Layer::Residual($l) => $call,
+            Layer::Beside($l) => $call,
         }
     };
 }
@@ -200,6 +204,7 @@ impl Layer {
     pub(super) fn width(&self) -> usize {
         match self {
             Self::Residual(r) => r.inner.iter().map(Self::width).max().unwrap_or(0) + r.inputs(),
+            Self::Beside(b) => b.inner.iter().map(Self::width).max().unwrap_or(0) + b.outputs(),
             Self::Conv(c) => c.width(),
             _ => self.inputs() + self.outputs(),
         }

@@ -257,6 +257,28 @@ fn a_whole_tied_decoder_of_the_llama_family_agrees_with_differences() {
 }
 
 #[test]
+fn a_network_that_tells_its_hidden_layers_agrees_with_differences_and_gives_the_same() {
+    let layers = vec![
+        conv(1, 5, 4, 2, 0),
+        dense(1, 8, 5, Activation::Relu, 20),
+        dense(1, 5, 3, Activation::None, 65),
+    ];
+    let plain = Probe::new(layers, 3);
+    assert_eq!(plain.network.hidden_widths(), [8, 5]);
+    let mut probe = Probe::new(plain.network.telling().layers().to_vec(), 3);
+    assert_eq!((probe.network.inputs(), probe.network.outputs()), (20, 8 + 5 + 3));
+    let (mut own, mut telling) = (Runner::new(&plain.network), Runner::new(&probe.network));
+    let told = telling.answer(&plain.params, &plain.inputs, 3, 2).to_vec();
+    for (layers, columns) in [(1, 0..8), (2, 8..13), (3, 13..16)] {
+        let alone = own.answer(&plain.params, &plain.inputs, 3, layers).to_vec();
+        let part: Vec<f64> =
+            told.chunks_exact(16).flat_map(|row| &row[columns.clone()]).copied().collect();
+        assert_eq!(part, alone);
+    }
+    probe.check(PASS, true);
+}
+
+#[test]
 fn dropout_scales_the_survivors_and_drops_the_rest_both_ways() {
     let drop = Dropout { name: "drop".into(), len: 400, share: 0.25 };
     let layers = vec![dense(1, 3, 400, Activation::None, 0), Layer::Dropout(drop)];

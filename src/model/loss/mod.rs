@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod dist;
 mod divergence;
 pub mod dkd;
+pub(super) mod entangled;
 pub mod hard_label;
 pub mod l1;
 pub mod logit_std;
@@ -113,6 +114,8 @@ pub(super) enum Goal {
     Whole(whole::Whole),
     Absolute(Array2<f64>),
     Partly(partly::Partly),
+    /// Rows of a network that tells its hidden layers.
+    Entangled(entangled::Entangled),
     /// Slopes of the outputs, given.
     Along(Array2<f64>),
 }
@@ -213,6 +216,7 @@ impl Goal {
                 l1::row(z, q, probs.row(index[i]).iter().copied())
             }),
             Self::Partly(partly) => partly.loss(index, z, c, weight, room),
+            Self::Entangled(entangled) => entangled.loss(index, z, c, weight, room),
             Self::Along(slopes) => {
                 let mut sum = 0.0;
                 for (z, &row) in z.chunks_exact_mut(c).zip(index) {
@@ -232,6 +236,7 @@ impl Goal {
             Self::Whole(whole) => whole.ties_rows(),
             Self::Part(part) => part.goal.ties_rows(),
             Self::Partly(partly) => partly.goal.ties_rows(),
+            Self::Entangled(_) => true,
             _ => false,
         }
     }

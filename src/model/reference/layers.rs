@@ -32,6 +32,11 @@ pub(super) fn forward<'a>(
                 let params: &mut dyn Iterator<Item = &'a Tensor> = params;
                 (forward(&l.inner, &mut { params }, &x, pass)? + &x)?
             }
+            Layer::Beside(l) => {
+                let params: &mut dyn Iterator<Item = &'a Tensor> = params;
+                let inside = forward(&l.inner, &mut { params }, &x, pass)?;
+                Tensor::cat(&[&x, &inside], 1)?
+            }
         };
         x = y.reshape((n, ()))?;
     }

@@ -10,7 +10,7 @@ use crate::model::cpu;
 use crate::model::decay::Decay;
 use crate::model::language::{Bend, Decoder, Fresh, LlamaBlocks, NormRule, Positions};
 use crate::model::layer::texts::{self, Stretch};
-use crate::model::loss::{self, Goal, tokens::Texts};
+use crate::model::loss::{self, Goal, entangled::Entangled, tokens::Texts};
 use crate::model::optim::{Optimizer, Updater};
 use crate::model::{Arch, InputShape};
 use crate::seed::normal;
@@ -41,6 +41,17 @@ fn works() -> Vec<Work> {
             works.push(Work { name: format!("{arch:?}"), network, x: images(n, side), n, goal });
         }
     }
+    let shape = InputShape::Image { c: 1, h: 8, w: 8 };
+    let network = Arch::Lenet { filters: [3, 4], hidden: 9 }.network(shape, 10).unwrap();
+    let goal = Goal::Entangled(Entangled {
+        labels: vec![7; 12],
+        marked: (0..12).map(|i| i < 6).collect(),
+        hidden: network.hidden_widths(),
+        weight: 0.1,
+        temperature: 20.0,
+    });
+    let (name, network) = ("telling".to_string(), network.telling());
+    works.push(Work { name, network, x: images(12, 8), n: 12, goal });
     let plan = Decoder {
         vocabulary: 50,
         context: 40,
