@@ -65,7 +65,8 @@ fn dense(a: ArrayView2<'_, f64>) -> Result<DMatrix<f64>> {
     Ok(DMatrix::from_fn(a.nrows(), a.ncols(), |i, j| a[[i, j]]))
 }
 
-fn finite(what: &str, a: ArrayView2<'_, f64>) -> Result<()> {
+/// Refuses numbers that are not finite, by their place.
+pub(super) fn finite(what: &str, a: ArrayView2<'_, f64>) -> Result<()> {
     match a.indexed_iter().find(|(_, x)| !x.is_finite()) {
         Some(((row, column), x)) => {
             Err(Error::input(format!("{what}, row {row}, column {column}"), x, "a finite number"))
