@@ -22,7 +22,7 @@ queries = [80]
 [traffic]
 accounts = 0
 [training]
-steps = 60
+steps = 400
 [measure]
 uniform-rows = 500
 boundary-rows = 100

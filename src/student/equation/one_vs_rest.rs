@@ -7,12 +7,11 @@
 //! A step solves (J^T J + damping) step = J^T off, block by block: a class's unknowns meet those of class 0 and no
 //! others.
 
-use nalgebra::{Cholesky, DMatrix, DVector};
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
 use super::logistic::{Classes, log_ratios, usable, with_one};
 use crate::error::{Error, Result};
-use crate::student::linear::finite;
+use crate::student::linear::{Factor, finite};
 
 /// Steps after which what was found so far has to do.
 const STEPS: usize = 200;
@@ -42,88 +41,84 @@ fn solved(rows: ArrayView2<'_, f64>, p: ArrayView2<'_, f64>, needed: usize) -> R
     }
     finite("rows of equations", rows)?;
     let (rows, p, dropped) = usable(rows, p, needed)?;
-    let equations = Equations::new(&with_one(rows.view()), &log_ratios(&p));
-    let mut theta = DMatrix::zeros(rows.ncols() + 1, p.ncols());
+    let equations = Equations { x: with_one(rows.view()), told: log_ratios(&p) };
+    let mut theta = Array2::zeros((p.ncols(), rows.ncols() + 1));
     let mut off = equations.misfit(&theta);
-    let enough = NOTHING.max(ROUNDING * off.norm_squared());
+    let enough = NOTHING.max(ROUNDING * square(&off));
     let mut damping = FIRST;
     for _ in 0..STEPS {
-        let square = off.norm_squared();
-        if square <= enough || damping > STUCK {
+        if square(&off) <= enough || damping > STUCK {
             break;
         }
         let next = equations.step(&theta, &off, damping).map(|step| &theta - step);
         let next = next.map(|next| (equations.misfit(&next), next));
-        match next.filter(|(then, _)| then.norm_squared() < square) {
+        match next.filter(|(then, _)| square(then) < square(&off)) {
             Some(next) => ((off, theta), damping) = (next, damping / 10.0),
             None => damping *= 10.0,
         }
     }
-    let (d, classes) = (rows.ncols(), p.ncols());
-    let weights = Array2::from_shape_fn((classes, d), |(class, i)| theta[(i, class)]);
-    let bias = Array1::from_shape_fn(classes, |class| theta[(d, class)]);
-    Ok(Classes { weights, bias, dropped })
+    let d = rows.ncols();
+    let weights = theta.slice(s![.., ..d]).to_owned();
+    Ok(Classes { weights, bias: theta.column(d).to_owned(), dropped })
+}
+
+fn square(off: &Array2<f64>) -> f64 {
+    off.iter().map(|off| off * off).sum()
 }
 
 struct Equations {
     /// `[n, d + 1]` rows with a 1 after each.
-    x: DMatrix<f64>,
-    /// Its transpose.
-    across: DMatrix<f64>,
+    x: Array2<f64>,
     /// log p_k - log p_0 `[n, classes]`
-    told: DMatrix<f64>,
+    told: Array2<f64>,
 }
 
 impl Equations {
-    fn new(x: &Array2<f64>, told: &Array2<f64>) -> Self {
-        let dense = |a: &Array2<f64>| DMatrix::from_fn(a.nrows(), a.ncols(), |i, j| a[[i, j]]);
-        let x = dense(x);
-        Self { across: x.transpose(), x, told: dense(told) }
-    }
-
-    /// What theta `[d + 1, classes]` gives less what was told `[n, classes]`; nothing in the column of class 0.
-    fn misfit(&self, theta: &DMatrix<f64>) -> DMatrix<f64> {
+    /// What theta `[classes, d + 1]` gives less what was told `[n, classes]`; nothing in the column of class 0.
+    fn misfit(&self, theta: &Array2<f64>) -> Array2<f64> {
         // log s(z) = -log(1 + e^-z), without overflow.
-        let logs = (&self.x * theta).map(|z| z.min(0.0) - libm::log1p(libm::exp(-z.abs())));
-        let first = logs.column(0).into_owned();
-        let mut off = logs - &self.told;
-        off.column_iter_mut().for_each(|mut column| column -= &first);
-        off
+        let log = |z: f64| z.min(0.0) - libm::log1p(libm::exp(-z.abs()));
+        let logs = self.x.dot(&theta.t()).mapv(log); // [n, classes]
+        &logs - &logs.slice(s![.., ..1]) - &self.told
     }
 
     /// What to take off theta; none where the equations' matrix is not positive definite to rounding.
-    fn step(&self, theta: &DMatrix<f64>, off: &DMatrix<f64>, damping: f64) -> Option<DMatrix<f64>> {
-        let (wide, classes) = theta.shape();
-        // Of log s(z): s(-z).
-        let slope = (&self.x * theta).map(|z| 1.0 / (1.0 + libm::exp(z)));
-        let slope: Vec<DVector<f64>> = slope.column_iter().map(|s| s.into_owned()).collect();
-        let ridge = DMatrix::from_diagonal_element(wide, wide, damping);
+    fn step(&self, theta: &Array2<f64>, off: &Array2<f64>, damping: f64) -> Option<Array2<f64>> {
+        let (classes, wide) = theta.dim();
+        let slope = self.x.dot(&theta.t()).mapv(|z| 1.0 / (1.0 + libm::exp(z))); // of log s(z): s(-z)
+        let first = slope.column(0);
+        let ridge = Array2::from_diag_elem(wide, damping);
         // Class 0 is in all equations, with the other sign.
-        let mut corner = self.gram(&slope[0], &slope[0]) * (classes - 1) as f64 + &ridge;
-        let mut right = -&self.across * slope[0].component_mul(&off.column_sum());
+        let mut corner = self.gram(first, first) * (classes - 1) as f64 + &ridge;
+        let mut right = -self.right(first, off.sum_axis(Axis(1)).view());
         let mut others = Vec::new();
-        for k in 1..classes {
-            let own = Cholesky::new(self.gram(&slope[k], &slope[k]) + &ridge)?;
-            let shared = -self.gram(&slope[0], &slope[k]);
-            let alone = own.solve(&(&self.across * slope[k].component_mul(&off.column(k))));
+        for (slope, off) in slope.columns().into_iter().zip(off.columns()).skip(1) {
+            let own = Factor::of(&(self.gram(slope, slope) + &ridge))?;
+            let shared = -self.gram(first, slope);
+            let alone = own.solve(&self.right(slope, off));
             let carried = own.solve(&shared);
-            corner -= &shared * &carried;
-            right -= &shared * &alone;
+            corner -= &shared.dot(&carried);
+            right -= &shared.dot(&alone);
             others.push((alone, carried));
         }
-        let first = Cholesky::new(corner)?.solve(&right);
-        let others = others.into_iter().map(|(alone, carried)| alone - carried * &first);
-        let columns: Vec<DVector<f64>> = std::iter::once(first.clone()).chain(others).collect();
-        Some(DMatrix::from_columns(&columns))
+        let first = Factor::of(&corner)?.solve(&right);
+        let mut step = Array2::zeros(theta.dim());
+        step.row_mut(0).assign(&first.column(0));
+        for (mut row, (alone, carried)) in step.rows_mut().into_iter().skip(1).zip(others) {
+            row.assign(&(alone - carried.dot(&first)).column(0));
+        }
+        Some(step)
     }
 
     /// Sum over rows of a_i b_i x_i x_i^T `[d + 1, d + 1]`.
-    fn gram(&self, a: &DVector<f64>, b: &DVector<f64>) -> DMatrix<f64> {
-        let mut weighted = self.x.clone();
-        for mut column in weighted.column_iter_mut() {
-            column.component_mul_assign(a);
-            column.component_mul_assign(b);
-        }
-        &self.across * weighted
+    fn gram(&self, a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> Array2<f64> {
+        let weight: Array1<f64> = &a * &b;
+        self.x.t().dot(&(&self.x * &weight.insert_axis(Axis(1))))
+    }
+
+    /// Sum over rows of a_i off_i x_i `[d + 1, 1]`.
+    fn right(&self, a: ArrayView1<'_, f64>, off: ArrayView1<'_, f64>) -> Array2<f64> {
+        let weight: Array1<f64> = &a * &off;
+        self.x.t().dot(&weight.insert_axis(Axis(1)))
     }
 }
