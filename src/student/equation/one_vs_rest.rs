@@ -24,7 +24,8 @@ const FIRST: f64 = 1e-3;
 const STUCK: f64 = 1e12;
 
 /// The classes' regressions from rows `[n, d]` and probabilities `[n, classes]`. Each row gives classes - 1
-/// equations for classes x (d + 1) unknowns, so n >= classes (d + 1) / (classes - 1).
+/// equations for classes x (d + 1) unknowns, so n >= classes (d + 1) / (classes - 1). With
+/// hardly more rows the steps may end in a flat valley: the equations nearly hold, and the weights are wrong.
 pub fn one_vs_rest(rows: ArrayView2<'_, f64>, p: ArrayView2<'_, f64>) -> Result<Classes> {
     let unknown = p.ncols() * (rows.ncols() + 1);
     solved(rows, p, unknown.div_ceil(p.ncols().saturating_sub(1).max(1)))
