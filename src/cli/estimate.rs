@@ -35,7 +35,8 @@ const TRIAL_STEPS: usize = 20;
 
 /// Seconds of one core. A tree takes no steps, and little time.
 pub fn seconds(work: &[Work<'_>]) -> Result<f64> {
-    work.iter().filter(|w| w.arch.has_gradients()).map(|w| Ok(w.steps as f64 * step(w)?)).sum()
+    let learning = work.iter().filter(|w| !matches!(w.arch, Arch::Tree { .. }));
+    learning.map(|w| Ok(w.steps as f64 * step(w)?)).sum()
 }
 
 /// Seconds of a step, the fastest of as many trials as fit.

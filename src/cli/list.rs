@@ -1,5 +1,6 @@
 //! `retort list`: what configs can name, from the registries themselves.
 
+use retort::model::Arch;
 use retort::{Error, Result};
 use serde_json::{Value, json};
 
@@ -53,12 +54,16 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
                 ),
             })
             .collect(),
-        Kind::Models => retort::model::Arch::examples()
+        Kind::Models => Arch::examples()
             .into_iter()
             .map(|a| {
-                let (net, tree) =
-                    ("trained with SGD or AdamW", "grown split by split; no gradients");
-                let what = if a.has_gradients() { net } else { tree };
+                let what = match a {
+                    Arch::Tree { .. } => "grown split by split; no gradients",
+                    Arch::OneVsRest {} => {
+                        "a regression a class, trained with SGD or AdamW; no gradients"
+                    }
+                    _ => "trained with SGD or AdamW",
+                };
                 Ok(Row { example: inline(&to_value(&a)?), what: what.into() })
             })
             .collect::<Result<_>>()?,

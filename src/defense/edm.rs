@@ -115,7 +115,7 @@ fn widened(arch: &Arch, i: usize) -> Arch {
             let hidden = hidden.iter().map(|&h| width(h)).collect();
             Arch::Cnn { conv: conv.clone(), hidden }
         }
-        Arch::Tree { .. } => arch.clone(), // refused: trees of the same rows are the same tree
+        Arch::Tree { .. } | Arch::OneVsRest {} => arch.clone(), // refused: no networks
     }
 }
 

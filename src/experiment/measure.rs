@@ -114,8 +114,8 @@ pub fn diverged(step: usize, last_loss: Option<f64>) -> Vec<Score> {
 /// class by the teacher changes.
 fn transfer(model: &Model, ground: &Ground, spec: &Spec) -> Result<Option<f64>> {
     let truth = &ground.truth;
-    if truth.uniform.1.is_empty() || model.tree().is_some() {
-        return Ok(None); // a table of answers knows no other inputs, a tree has no gradient
+    if truth.uniform.1.is_empty() || !model.arch().has_gradients() {
+        return Ok(None); // a table of answers knows no other inputs, and not every model has a gradient
     }
     let right: Vec<usize> =
         (0..truth.labels.len()).filter(|&i| truth.top1[i] == truth.labels[i]).collect();

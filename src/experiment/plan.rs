@@ -251,6 +251,7 @@ fn arch_label(arch: &Arch) -> String {
         Arch::Tree { depth, leaf_rows, laplace } => {
             format!("tree-{depth}-{leaf_rows}{}", if *laplace { "-laplace" } else { "" })
         }
+        Arch::OneVsRest {} => "one-vs-rest".into(),
     }
 }
 

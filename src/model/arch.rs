@@ -64,6 +64,9 @@ pub enum Arch {
         #[serde(default, skip_serializing_if = "super::is_default")]
         laplace: bool,
     },
+    /// A logistic regression a class, each learnt against the rest; answers are the regressions' probabilities over their
+    /// sum. It has no gradient; the training settings hold for each regression.
+    OneVsRest {},
 }
 
 /// A convolution with bias and ReLU, and max pooling over 2x2 if asked.
@@ -104,12 +107,13 @@ impl Arch {
             Self::Lenet { .. } => "lenet",
             Self::Cnn { .. } => "cnn",
             Self::Tree { .. } => "tree",
+            Self::OneVsRest {} => "one-vs-rest",
         }
     }
 
     /// True for networks: they learn by gradients, and have features and gradients to be asked for.
     pub const fn has_gradients(&self) -> bool {
-        !matches!(self, Self::Tree { .. })
+        !matches!(self, Self::Tree { .. } | Self::OneVsRest {})
     }
 
     /// One small value of each kind.
@@ -126,6 +130,7 @@ impl Arch {
                 hidden: vec![48],
             },
             Self::Tree { depth: eight(), leaf_rows: five(), laplace: false },
+            Self::OneVsRest {},
         ]
     }
 
@@ -141,7 +146,8 @@ impl Arch {
         }
     }
 
-    /// The network, input to output; a tree is none.
+    /// The network, input to output; a tree is none. That of one-vs-rest has the weights of the regressions, which answer
+    /// in their own way.
     pub(super) fn network(&self, shape: InputShape, classes: usize) -> Result<Network> {
         self.layers(shape, classes).map(Network::new)
     }
@@ -149,7 +155,7 @@ impl Arch {
     fn layers(&self, shape: InputShape, classes: usize) -> Result<Vec<Layer>> {
         check_rows(shape, classes)?;
         match self {
-            Self::Logistic {} => Ok(dense_stack(&[], shape.len(), classes, 0)),
+            Self::Logistic {} | Self::OneVsRest {} => Ok(dense_stack(&[], shape.len(), classes, 0)),
             Self::Mlp { hidden } => {
                 check_depth(hidden.len())?;
                 for &width in hidden {

@@ -10,7 +10,7 @@ use super::loss::{Goal, Loss, Targets, part::Part};
 use super::moves::Moves;
 use super::optim::Optimizer;
 use super::train::{Start, Trained, train};
-use super::{InputShape, Model, Schedule, tree};
+use super::{Arch, InputShape, Model, Schedule, one_vs_rest, tree};
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 
@@ -153,7 +153,7 @@ impl Recipe {
 }
 
 /// Trains `model` on `lesson`. Same seed, same device, same build: same weights, at any thread count. A tree is grown, and
-/// takes nothing from recipe or seed.
+/// takes nothing from recipe or seed; one-vs-rest learns a regression after another, each by the whole recipe.
 pub fn fit(
     model: Model,
     lesson: &Lesson,
@@ -176,8 +176,12 @@ pub fn fit_part(
     seed: Seed,
 ) -> Result<Fitted> {
     recipe.check()?;
-    if model.tree().is_some() {
-        return tree::grow(&model, lesson, loss, outputs);
+    match model.arch() {
+        Arch::Tree { .. } => return tree::grow(&model, lesson, loss, outputs),
+        Arch::OneVsRest {} => {
+            return one_vs_rest::learn(&model, lesson, loss, outputs, recipe, seed);
+        }
+        _ => {}
     }
     let goal = check_lesson(&model, lesson, loss, outputs)?;
     if goal.ties_rows() && recipe.shards > 1 {

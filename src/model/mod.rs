@@ -22,6 +22,7 @@ pub mod llama;
 pub mod loss;
 mod moves;
 mod network;
+mod one_vs_rest;
 mod optim;
 mod reference;
 mod save;
@@ -55,6 +56,7 @@ use executor::Executor;
 use init::Draw;
 use layer::Slot;
 use network::Network;
+use one_vs_rest::OneVsRest;
 use tree::Tree;
 
 /// True for what a file need not mention.
@@ -90,7 +92,8 @@ impl InputShape {
 /// Name, shape and values of a parameter. Weights are `[inputs, outputs]`, biases `[outputs]`.
 pub type Parameter = (String, Vec<usize>, Vec<f32>);
 
-/// A trained or fresh network, or a decision tree. Opaque: arrays in, arrays out. Clones share their weights.
+/// A trained or fresh network, decision tree or set of regressions. Opaque: arrays in, arrays out. Clones share their
+/// weights.
 #[derive(Clone)]
 pub struct Model {
     arch: Arch,
@@ -104,8 +107,9 @@ pub struct Model {
 #[derive(Clone)]
 enum Body {
     Network(Weighted),
-    /// On the processor, whatever the model's device.
+    /// On the processor, whatever the model's device, as the next.
     Tree(Arc<Tree>),
+    OneVsRest(Arc<OneVsRest>),
 }
 
 /// A network with its parameters.
@@ -132,7 +136,7 @@ impl Model {
         device: Device,
         seed: Seed,
     ) -> Result<Self> {
-        if !arch.has_gradients() {
+        if matches!(arch, Arch::Tree { .. }) {
             return Self::of_tree(arch, shape, classes, device, Tree::fresh(classes));
         }
         let params = arch.network(shape, classes)?.draw(seed);
@@ -164,7 +168,10 @@ impl Model {
         let network = arch.network(shape, classes)?;
         device.open()?;
         expect_shape("parameters of a model", &[params.len()], &[network.parameters()])?;
-        let body = Body::Network(Weighted::new(network, params));
+        let body = match arch {
+            Arch::OneVsRest {} => Body::OneVsRest(Arc::new(OneVsRest::new(network, params))),
+            _ => Body::Network(Weighted::new(network, params)),
+        };
         Ok(Self { arch: arch.clone(), shape, classes, device, body })
     }
 
@@ -177,7 +184,7 @@ impl Model {
         tree: Tree,
     ) -> Result<Self> {
         arch.check(shape, classes)?;
-        if arch.has_gradients() {
+        if !matches!(arch, Arch::Tree { .. }) {
             let expected = format!("what `{}` is made of", arch.kind());
             return Err(Error::input("body of a model", "a tree", expected));
         }
@@ -215,8 +222,8 @@ impl Model {
     /// The tree, where it is one.
     pub fn tree(&self) -> Option<&Tree> {
         match &self.body {
-            Body::Network(_) => None,
             Body::Tree(tree) => Some(tree),
+            Body::Network(_) | Body::OneVsRest(_) => None,
         }
     }
 
@@ -225,6 +232,7 @@ impl Model {
         match &self.body {
             Body::Network(body) => body.params.len(),
             Body::Tree(tree) => tree.numbers(),
+            Body::OneVsRest(regressions) => regressions.params().len(),
         }
     }
 
@@ -233,6 +241,7 @@ impl Model {
         match &self.body {
             Body::Network(body) => body.network.multiply_adds(),
             Body::Tree(_) => 0,
+            Body::OneVsRest(regressions) => regressions.network().multiply_adds(),
         }
     }
 
@@ -241,6 +250,7 @@ impl Model {
         Ok(match &self.body {
             Body::Network(body) => body.network.named(&body.params),
             Body::Tree(tree) => tree.named(),
+            Body::OneVsRest(regressions) => regressions.network().named(regressions.params()),
         })
     }
 
@@ -257,13 +267,18 @@ impl Model {
     }
 
     /// Logits `[n, classes]` of inputs `[n, d]`. A row's logits do not depend on the other rows. Those of a tree are
-    /// logarithms of its shares, none below that of the smallest normal number.
+    /// logarithms of its shares, none below that of the smallest normal number; those of one-vs-rest are logarithms of the
+    /// regressions' probabilities, before these are brought to a sum of 1.
     pub fn logits(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         match &self.body {
             Body::Network(body) => self.outputs(body.network.layers().len(), self.classes, inputs),
             Body::Tree(_) => {
                 let log = |p: f64| libm::log(p.max(f64::from(f32::MIN_POSITIVE))) as f32;
                 Ok(self.probs(inputs)?.mapv(log))
+            }
+            Body::OneVsRest(regressions) => {
+                self.check_inputs(inputs)?;
+                Ok(regressions.logs(inputs).mapv(|log| log.max(f64::from(f32::MIN)) as f32))
             }
         }
     }
@@ -274,8 +289,12 @@ impl Model {
         let layers = match &self.body {
             Body::Network(body) => body.network.layers().len(),
             Body::Tree(tree) => {
-                expect_shape("model inputs", inputs.shape(), &[rows, self.shape.len()])?;
+                self.check_inputs(inputs)?;
                 return Ok(tree.probs(inputs));
+            }
+            Body::OneVsRest(regressions) => {
+                self.check_inputs(inputs)?;
+                return Ok(regressions.probs(inputs));
             }
         };
         let mut out = Vec::with_capacity(rows * c);
@@ -285,7 +304,8 @@ impl Model {
         Array2::from_shape_vec((rows, c), out).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model. A tree has none.
+    /// Activations `[n, h]` that enter the last layer; the inputs themselves for a logistic model. Networks alone
+    /// have them.
     pub fn features(&self, inputs: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         let (last, body) = self.network()?.layers().split_last().expect("a network has layers");
         self.outputs(body.len(), last.inputs(), inputs)
@@ -294,9 +314,9 @@ impl Model {
     fn weighted(&self) -> Result<&Weighted> {
         match &self.body {
             Body::Network(body) => Ok(body),
-            Body::Tree(_) => Err(Error::input(
+            Body::Tree(_) | Body::OneVsRest(_) => Err(Error::input(
                 "model",
-                "a tree",
+                format!("one of kind `{}`", self.arch.kind()),
                 "a network, for what needs gradients or layers",
             )),
         }
@@ -310,13 +330,17 @@ impl Model {
         Ok(&self.weighted()?.params)
     }
 
+    fn check_inputs(&self, inputs: ArrayView2<'_, f32>) -> Result<()> {
+        expect_shape("model inputs", inputs.shape(), &[inputs.nrows(), self.shape.len()])
+    }
+
     /// Cuts inputs `[n, d]` into pieces that fit: (first row, rows, their numbers).
     fn pieces<'a>(
         &self,
         inputs: ArrayView2<'a, f32>,
     ) -> Result<impl Iterator<Item = (usize, usize, Cow<'a, [f32]>)> + use<'a>> {
-        let (n, d) = inputs.dim();
-        expect_shape("model inputs", &[n, d], &[n, self.shape.len()])?;
+        self.check_inputs(inputs)?;
+        let n = inputs.nrows();
         let most = if self.device == Device::Cpu { NEAR } else { FAR };
         let size = (most / self.network()?.width()).max(1);
         Ok((0..n).step_by(size).map(move |start| {

@@ -95,16 +95,20 @@ impl Model {
         tensors: Vec<Parameter>,
     ) -> Result<std::result::Result<Self, String>> {
         arch.check(shape, classes)?;
-        Ok(match arch.has_gradients() {
-            true => match in_order(&arch.network(shape, classes)?, tensors) {
-                Ok(values) => Ok(Self::assemble(arch, shape, classes, device, values)?),
-                Err(found) => Err(found),
-            },
-            false => match Tree::from_named(tensors, shape.len(), classes) {
-                Ok(tree) => Ok(Self::of_tree(arch, shape, classes, device, tree)?),
-                Err(found) => Err(found),
-            },
-        })
+        if matches!(arch, Arch::Tree { .. }) {
+            return match Tree::from_named(tensors, shape.len(), classes) {
+                Ok(tree) => Self::of_tree(arch, shape, classes, device, tree).map(Ok),
+                Err(found) => Ok(Err(found)),
+            };
+        }
+        // Weights that are no numbers would give one-vs-rest answers that are none.
+        if let (Arch::OneVsRest {}, Some(found)) = (arch, not_finite(&tensors)) {
+            return Ok(Err(found));
+        }
+        match in_order(&arch.network(shape, classes)?, tensors) {
+            Ok(values) => Self::assemble(arch, shape, classes, device, values).map(Ok),
+            Err(found) => Ok(Err(found)),
+        }
     }
 
     fn to_bytes(&self, provenance: &Provenance) -> Result<Vec<u8>> {
@@ -313,6 +317,14 @@ fn narrow(bytes: &[u8]) -> std::result::Result<f32, String> {
         true => Ok(value as f32),
         false => Err(format!("F64 value {value:e}")),
     }
+}
+
+/// The first tensor with a number that is not finite, and the number.
+fn not_finite(tensors: &[Parameter]) -> Option<String> {
+    tensors.iter().find_map(|(name, _, values)| {
+        let value = values.iter().find(|value| !value.is_finite())?;
+        Some(format!("{value} in `{name}`"))
+    })
 }
 
 /// How tensors differ from what a network needs: missing, extra, of another shape.

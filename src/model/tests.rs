@@ -122,25 +122,30 @@ fn wrong_shapes_and_classes_are_refused() {
 }
 
 #[test]
-fn a_tree_refuses_what_needs_gradients_or_layers() {
-    let tree = models().find(|model| model.tree().is_some()).unwrap();
-    let x = inputs(2, 64);
-    let refused = [
-        tree.features(x.view()).map(|_| ()),
-        tree.input_grad(x.view(), &[0, 1]).map(|_| ()),
-        tree.loss_input_grad(x.view(), &[0, 1]).map(|_| ()),
-        tree.last_layer_grad(x.view(), &[0, 1]).map(|_| ()),
-        tree.logits_along_ones(x.view()).map(|_| ()),
-        Learner::new(tree.clone(), &Recipe::default(), Seed::new(1)).map(|_| ()),
-    ];
-    for result in refused {
-        let message = result.unwrap_err().to_string();
-        assert!(message.contains("found a tree, expected a network"), "{message}");
+fn a_model_without_gradients_refuses_what_needs_gradients_or_layers() {
+    let without: Vec<Model> = models().filter(|model| !model.arch().has_gradients()).collect();
+    assert_eq!(without.len(), 2);
+    for model in without {
+        let x = inputs(2, 64);
+        let refused = [
+            model.features(x.view()).map(|_| ()),
+            model.input_grad(x.view(), &[0, 1]).map(|_| ()),
+            model.loss_input_grad(x.view(), &[0, 1]).map(|_| ()),
+            model.last_layer_grad(x.view(), &[0, 1]).map(|_| ()),
+            model.logits_along_ones(x.view()).map(|_| ()),
+            Learner::new(model.clone(), &Recipe::default(), Seed::new(1)).map(|_| ()),
+        ];
+        let expected = format!("found one of kind `{}`, expected a network", model.arch().kind());
+        for result in refused {
+            let message = result.unwrap_err().to_string();
+            assert!(message.contains(&expected), "{message}");
+        }
+        let lesson = Lesson { inputs: x, targets: Targets::Labels(vec![0, 1]) };
+        let settings = Lbfgs { ridge: 0.0, gtol: 1e-6, iterations: 1 };
+        assert!(solve(&model, &lesson, Loss::HardLabel, &settings).is_err());
+        let (recipe, seed) = (Recipe::default(), Seed::new(1));
+        assert!(fit(model, &lesson, Loss::Misinformation, &recipe, seed).is_err());
     }
-    let lesson = Lesson { inputs: x, targets: Targets::Labels(vec![0, 1]) };
-    let settings = Lbfgs { ridge: 0.0, gtol: 1e-6, iterations: 1 };
-    assert!(solve(&tree, &lesson, Loss::HardLabel, &settings).is_err());
-    assert!(fit(tree, &lesson, Loss::Misinformation, &Recipe::default(), Seed::new(1)).is_err());
 }
 
 #[test]

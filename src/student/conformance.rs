@@ -61,10 +61,17 @@ fn students() -> Vec<StudentSpec> {
         };
         all.push(spec_of(StrategySpec::Random {}, soft(), recovery));
     }
-    // A tree that learns as networks do.
-    for objective in [soft(), ObjectiveSpec::HardLabel {}] {
-        let spec = spec_of(StrategySpec::Random {}, objective, RecoverySpec::None);
-        all.push(StudentSpec { model: tree.clone(), ..spec });
+    // Models without gradients that learn as networks do.
+    for model in [tree, Arch::OneVsRest {}] {
+        for objective in [soft(), ObjectiveSpec::HardLabel {}] {
+            let spec = spec_of(StrategySpec::Random {}, objective, RecoverySpec::None);
+            all.push(StudentSpec { model: model.clone(), ..spec });
+        }
+    }
+    // Models that the answers are solved for.
+    for model in [Arch::Logistic {}, Arch::OneVsRest {}] {
+        let strategy = StrategySpec::Equations { iterations: 500, gtol: 1e-6 };
+        all.push(StudentSpec { model, ..spec_of(strategy, soft(), RecoverySpec::None) });
     }
     all.push(spec_of(
         StrategySpec::Entropy { rounds: 2, seed_share: 0.4, measure: Measure::Margin },

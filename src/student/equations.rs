@@ -1,6 +1,8 @@
 //! Stealing by equations (Tramer et al. 2016, section 4.1): evenly drawn points are asked, and their probabilities are
 //! equations for the teacher's weights. A logistic student is solved for: log p_k - log p_0 is linear in the unknowns,
-//! exact from d + 1 open answers on, of least norm below. For a network the cross-entropy to the answers is minimised
+//! exact from d + 1 open answers on, of least norm below. One-vs-rest is solved for, too, from classes (d + 1) /
+//! (classes - 1) answers on, step by step; with fewer the student is one of the many that agree with the answers, near
+//! zero. For a network the cross-entropy to the answers is minimised
 //! to the end, with a ridge that is raised until the copy agrees with the answers (the authors' `run_opti`).
 //!
 //! Answers of 0 or 1 say nothing of a logit: they are dropped, and counted. The authors start networks next to zero;
@@ -8,7 +10,7 @@
 
 use ndarray::Array2;
 
-use super::equation::least_norm;
+use super::equation::{least_norm, near_zero};
 use super::objective::whole;
 use super::{Ask, Learned, Standard, Student, View};
 use crate::error::{Error, Result};
@@ -61,7 +63,7 @@ impl Equations {
     }
 }
 
-/// A logistic model with the weights that solve the equations, and the number of answers dropped; none if all are.
+/// A model of the fresh one's kind with the weights that solve the equations, and the number of answers dropped; none if all are.
 fn solved(
     fresh: &Model,
     inputs: &Array2<f32>,
@@ -72,7 +74,11 @@ fn solved(
     if kept == 0 {
         return Ok((None, probs.nrows()));
     }
-    let found = least_norm(inputs.mapv(f64::from).view(), probs.view())?;
+    let solve = match fresh.arch() {
+        Arch::OneVsRest {} => near_zero,
+        _ => least_norm,
+    };
+    let found = solve(inputs.mapv(f64::from).view(), probs.view())?;
     let narrow = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v as f32).collect();
     let (d, classes) = (inputs.ncols(), probs.ncols());
     let weight = narrow(&mut found.weights.t().iter().copied());
@@ -106,7 +112,7 @@ impl Student for Equations {
         let probs = whole(&answers, view.classes);
         let (model, dropped, flops) = match (fresh.arch(), probs.nrows()) {
             (_, 0) => (None, 0, 0.0),
-            (Arch::Logistic {}, _) => {
+            (Arch::Logistic {} | Arch::OneVsRest {}, _) => {
                 let (model, dropped) = solved(&fresh, &inputs, &probs)?;
                 (model, dropped, 0.0)
             }
@@ -187,6 +193,17 @@ mod tests {
         assert!(apart(&arch, &whole.last) < 1e-4, "{}", apart(&arch, &whole.last));
         assert_eq!((whole.transfer_rows, whole.dropped_rows), (7, Some(0)));
         let part = learned(&arch, 4, |p| p);
+        assert!(apart(&arch, &part.last) > 1e-2);
+    }
+
+    #[test]
+    fn answers_of_as_many_equations_as_unknowns_give_one_vs_rest_away_and_fewer_do_not() {
+        // 3 classes of 7 unknowns, two equations an answer: 10.5 answers.
+        let arch = Arch::OneVsRest {};
+        let whole = learned(&arch, 11, |p| p);
+        assert!(apart(&arch, &whole.last) < 1e-4, "{}", apart(&arch, &whole.last));
+        assert_eq!((whole.transfer_rows, whole.dropped_rows), (11, Some(0)));
+        let part = learned(&arch, 6, |p| p);
         assert!(apart(&arch, &part.last) > 1e-2);
     }
 

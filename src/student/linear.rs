@@ -1,6 +1,6 @@
-//! Linear algebra that recovery by equations needs: singular values and least squares.
+//! Linear algebra that recovery by equations needs: singular values, least squares, factors of Cholesky.
 
-use nalgebra::DMatrix;
+use nalgebra::{Cholesky, DMatrix, Dyn};
 use ndarray::{Array2, ArrayView2};
 
 use crate::error::{Error, Result, expect_shape};
@@ -53,6 +53,22 @@ pub fn least_squares(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Result<A
     Ok(right.dot(&parts))
 }
 
+/// The factor of a positive definite matrix.
+pub(super) struct Factor(Cholesky<f64, Dyn>);
+
+impl Factor {
+    /// Of A `[n, n]`, whose lower half is read; none if A is not positive definite to rounding, or not finite.
+    pub(super) fn of(a: &Array2<f64>) -> Option<Self> {
+        Cholesky::new(DMatrix::from_fn(a.nrows(), a.ncols(), |i, j| a[[i, j]])).map(Self)
+    }
+
+    /// The X `[n, k]` with A X = B, for B `[n, k]`.
+    pub(super) fn solve(&self, b: &Array2<f64>) -> Array2<f64> {
+        let found = self.0.solve(&DMatrix::from_fn(b.nrows(), b.ncols(), |i, j| b[[i, j]]));
+        Array2::from_shape_fn(b.dim(), |at| found[at])
+    }
+}
+
 fn dense(a: ArrayView2<'_, f64>) -> Result<DMatrix<f64>> {
     if a.is_empty() {
         return Err(Error::input(
@@ -65,7 +81,8 @@ fn dense(a: ArrayView2<'_, f64>) -> Result<DMatrix<f64>> {
     Ok(DMatrix::from_fn(a.nrows(), a.ncols(), |i, j| a[[i, j]]))
 }
 
-fn finite(what: &str, a: ArrayView2<'_, f64>) -> Result<()> {
+/// Refuses numbers that are not finite, by their place.
+pub(super) fn finite(what: &str, a: ArrayView2<'_, f64>) -> Result<()> {
     match a.indexed_iter().find(|(_, x)| !x.is_finite()) {
         Some(((row, column), x)) => {
             Err(Error::input(format!("{what}, row {row}, column {column}"), x, "a finite number"))
@@ -108,6 +125,17 @@ mod tests {
         let twice = array![[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]];
         let least = least_squares(twice.view(), array![[2.0], [4.0], [2.0]].view()).unwrap();
         assert!(least.iter().all(|x| (x - 1.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn a_positive_definite_matrix_is_factored_and_no_other() {
+        // By hand: 4 x + 2 y = 2 and 2 x + 3 y = 5 have x = -1/2, y = 2.
+        let factor = Factor::of(&array![[4.0, 2.0], [2.0, 3.0]]).unwrap();
+        let found = factor.solve(&array![[2.0, 4.0], [5.0, 2.0]]) - array![[-0.5, 1.0], [2.0, 0.0]];
+        assert!(found.iter().all(|d: &f64| d.abs() < 1e-12), "{found}");
+        assert!(Factor::of(&array![[1.0, 2.0], [2.0, 1.0]]).is_none());
+        assert!(Factor::of(&array![[1.0, 1.0], [1.0, 1.0]]).is_none());
+        assert!(Factor::of(&array![[f64::NAN]]).is_none());
     }
 
     #[test]

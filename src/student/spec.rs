@@ -121,6 +121,7 @@ impl StudentSpec {
             Err(Error::config(key, found, expected))
         };
         let objective = self.objective.kind();
+        let is_tree = matches!(self.model, Arch::Tree { .. });
         match self.strategy {
             StrategySpec::Copycat { .. } if !self.label_only() => {
                 let expected = "`hard-label`: a copycat learns from labels only";
@@ -132,8 +133,12 @@ impl StudentSpec {
                 let expected = "`soft-labels`: this student takes probabilities as they are";
                 refuse("objective.kind", objective, expected)
             }
-            StrategySpec::TreePaths { .. } if self.model.has_gradients() => {
+            StrategySpec::TreePaths { .. } if !is_tree => {
                 let expected = "`tree`: this student ends with the tree that it found";
+                refuse("model.kind", self.model.kind(), expected)
+            }
+            StrategySpec::Equations { .. } if is_tree => {
+                let expected = "a network or `one-vs-rest`: this student ends with weights";
                 refuse("model.kind", self.model.kind(), expected)
             }
             _ if self.strategy.needs_gradients() && !self.model.has_gradients() => {
@@ -160,7 +165,7 @@ impl StudentSpec {
         }
     }
 
-    /// Refuses what a tree cannot learn by: it is grown from classes or from probabilities as they are.
+    /// Refuses what a model without gradients cannot learn by: it learns from classes or from probabilities as they are.
     fn fits_model(&self) -> Result<()> {
         let refuse = |key: &str, found: String, expected: &str| {
             let found = format!("{found}, with the model `{}`", self.model.kind());
@@ -170,7 +175,7 @@ impl StudentSpec {
             _ if self.model.has_gradients() => Ok(()),
             ObjectiveSpec::HardLabel {} => Ok(()),
             ObjectiveSpec::SoftLabels { temperature, .. } if temperature != 1.0 => {
-                let expected = "1: a tree is grown from probabilities as they are";
+                let expected = "1: this model learns from probabilities as they are";
                 refuse("objective.temperature", temperature.to_string(), expected)
             }
             ObjectiveSpec::SoftLabels { .. } => Ok(()),
@@ -191,7 +196,7 @@ impl StudentSpec {
                 AnswerKind::TopK { .. },
             ) if !self.model.has_gradients() && !self.strategy.is_student() => {
                 let found = format!("`bucket`, with the model `{}`", self.model.kind());
-                let expected = "`renormalise` or `spread`: a tree is grown from whole rows";
+                let expected = "`renormalise` or `spread`: this model learns from whole rows";
                 Err(Error::config("objective.completion", found, expected))
             }
             _ => Ok(()),
@@ -271,6 +276,16 @@ mod tests {
             ),
             ("model = { kind = \"tree\" }\nstrategy = { kind = \"jbda\" }", "model.kind"),
             ("model = { kind = \"tree\" }\nobjective = { kind = \"dkd\" }", "objective.kind"),
+            ("model = { kind = \"tree\" }\nstrategy = { kind = \"equations\" }", "model.kind"),
+            (
+                "model = { kind = \"one-vs-rest\" }\nstrategy = { kind = \"tree-paths\" }",
+                "model.kind",
+            ),
+            ("model = { kind = \"one-vs-rest\" }\nstrategy = { kind = \"jbda\" }", "model.kind"),
+            (
+                "model = { kind = \"one-vs-rest\" }\nobjective = { kind = \"dkd\" }",
+                "objective.kind",
+            ),
             (
                 "model = { kind = \"tree\" }\n\
                  objective = { kind = \"soft-labels\", temperature = 2.0 }",
@@ -285,5 +300,7 @@ mod tests {
         }
         let informed = "recovery = { kind = \"counter\" }\nknows = { defense = \"parameters\" }";
         assert!(read(informed).validate().is_ok());
+        let solved = "model = { kind = \"one-vs-rest\" }\nstrategy = { kind = \"equations\" }";
+        assert!(read(solved).validate().is_ok());
     }
 }

@@ -8,6 +8,7 @@ mod configs;
 mod defenses;
 mod language;
 mod layering;
+mod one_vs_rest;
 mod reproduce;
 mod sense;
 mod served;

@@ -35,8 +35,7 @@ fn model() -> Model {
     Model::init(&Arch::Logistic {}, FLAT, 2, Device::Cpu, Seed::new(1)).unwrap()
 }
 
-fn header() -> String {
-    let arch = Arch::Logistic {};
+fn header(arch: Arch) -> String {
     let provenance = Provenance::new();
     let header = Header { format: FORMAT, arch, shape: FLAT, classes: 2, provenance };
     serde_json::to_string(&header).unwrap()
@@ -44,10 +43,15 @@ fn header() -> String {
 
 /// A file of raw tensors under the header of a logistic model of 2 features and 2 classes.
 fn file(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
+    file_of(Arch::Logistic {}, tensors)
+}
+
+/// The same under the header of a model of this kind.
+fn file_of(arch: Arch, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
         (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap())
     });
-    serialize(views, Some(HashMap::from([(KEY.to_string(), header())]))).unwrap()
+    serialize(views, Some(HashMap::from([(KEY.to_string(), header(arch))]))).unwrap()
 }
 
 /// A file with a header written by hand.
@@ -129,6 +133,27 @@ fn other_tensors_than_the_networks_are_refused_in_three_lists() {
     }
     let empty = Model::from_tensors(&Arch::Logistic {}, FLAT, 2, Device::Cpu, Vec::new());
     assert!(empty.unwrap_err().to_string().contains("missing: output.bias, output.weight"));
+}
+
+#[test]
+fn regressions_of_no_numbers_are_refused_with_their_file() {
+    let scratch = Scratch::new("regressions");
+    let load = |number: f32, outputs: usize| {
+        let bytes = |n: usize| vec![number.to_le_bytes(); n].concat();
+        let weight: (&str, Dtype, &[usize], Vec<u8>) =
+            ("output.weight", Dtype::F32, &[2, 2], vec![0; 16]);
+        let shape = [outputs];
+        let bias = ("output.bias", Dtype::F32, &shape[..], bytes(outputs));
+        let path = scratch.file(&file_of(Arch::OneVsRest {}, &[weight, bias]));
+        Model::load(&path, Device::Cpu).map_err(|e| e.to_string())
+    };
+    assert_eq!(load(1.0, 2).unwrap().0.arch(), &Arch::OneVsRest {});
+    let message = load(f32::NAN, 2).unwrap_err();
+    assert!(
+        message.contains("model.safetensors") && message.contains("found NaN in `output.bias`")
+    );
+    assert!(load(f32::INFINITY, 2).unwrap_err().contains("found inf in `output.bias`"));
+    assert!(load(1.0, 3).unwrap_err().contains("output.bias [3] for [2]"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod tree;
 mod tests;
 
 pub use logistic::{Classes, Logistic, binary, least_norm, softmax};
-pub use one_vs_rest::one_vs_rest;
+pub use one_vs_rest::{near_zero, one_vs_rest};
 pub use rebuild::rebuild;
 pub use search::Search;
 pub use tree::{Answer, Feature, Leaf, Span, Tree, paths};

@@ -189,6 +189,13 @@ fn answers_that_are_no_probabilities_are_refused() {
     assert!(binary(rows.view(), array![0.5, f64::NAN].view()).is_err());
     assert!(softmax(rows.view(), array![[0.5, 0.5], [1.0, 0.0]].view()).is_err());
     assert!(one_vs_rest(rows.view(), array![[1.0], [1.0]].view()).is_err());
+    // Two classes of two unknowns each want four answers.
+    let half = array![[0.5, 0.5], [0.5, 0.5]];
+    let error = one_vs_rest(rows.view(), half.view()).unwrap_err().to_string();
+    assert!(error.contains("found 2, expected 4 or more"), "{error}");
+    let error = near_zero(array![[0.0], [f64::NAN]].view(), half.view()).unwrap_err().to_string();
+    assert!(error.contains("rows of equations, row 1, column 0: found NaN"), "{error}");
+    assert_eq!(near_zero(rows.view(), half.view()).unwrap().weights, array![[0.0], [0.0]]);
     let mut uneven = |row: &[f64]| Ok(vec![0.5; 1 + row[0] as usize]);
     assert!(Oracle::new(&mut uneven).answers(&rows).is_err());
 }

@@ -91,7 +91,8 @@ pub enum StrategySpec {
         measure: Measure,
     },
     /// Evenly drawn points whose probabilities are equations for the teacher's weights (Tramer et al. 2016, section
-    /// 4.1): a logistic model is solved for, a network minimised to the end. Wants the objective `soft-labels`.
+    /// 4.1): a logistic model and one-vs-rest are solved for, a network minimised to the end. Wants the objective
+    /// `soft-labels`.
     Equations {
         /// Most iterations of a network's fit, 1 to 100000.
         #[serde(default = "five_hundred")]
@@ -360,14 +361,13 @@ impl StrategySpec {
         matches!(self, Self::DataFree(_) | Self::TreePaths { .. })
     }
 
-    /// True if it asks the student's model for gradients, or trains it by them: a tree will not do.
+    /// True if it asks the student's model for gradients, or trains it by them: only a network will do.
     pub const fn needs_gradients(&self) -> bool {
         matches!(
             self,
             Self::DataFree(_)
                 | Self::Dfal { .. }
                 | Self::DfalKCenter { .. }
-                | Self::Equations { .. }
                 | Self::JbSelf { .. }
                 | Self::JbTopk { .. }
                 | Self::Jbda { .. }
