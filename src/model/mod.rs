@@ -27,6 +27,7 @@ mod reference;
 mod save;
 mod schedule;
 mod train;
+mod vae;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -47,6 +48,7 @@ pub use optim::Optimizer;
 pub use save::Provenance;
 pub use schedule::Schedule;
 pub use train::Order;
+pub use vae::Vae;
 
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;

@@ -21,6 +21,7 @@ mod dropout;
 mod embed;
 mod norm;
 mod residual;
+mod sample;
 pub(super) mod texts;
 
 pub(super) use activation::Activation;
@@ -32,6 +33,7 @@ pub(super) use dropout::Dropout;
 pub(super) use embed::Embed;
 pub(super) use norm::{Norm, NormKind};
 pub(super) use residual::Residual;
+pub(super) use sample::Sample;
 
 use std::collections::BTreeMap;
 
@@ -50,6 +52,7 @@ pub(super) enum Layer {
     Dropout(Dropout),
     Residual(Residual),
     Beside(Beside),
+    Sample(Sample),
 }
 
 /// A parameter: its name, shape, first place among all parameters, and how it is drawn.
@@ -167,6 +170,7 @@ macro_rules! each {
             Layer::Dropout($l) => $call,
             Layer::Residual($l) => $call,
             Layer::Beside($l) => $call,
+            Layer::Sample($l) => $call,
         }
     };
 }
