@@ -152,7 +152,8 @@ fn what_a_student_simulates_keeps_the_bound_and_repeats_itself() {
 }
 
 /// Kinds that keep a state for each account and nothing else.
-const BY_ACCOUNT: [&str; 5] = ["feature-distance", "prada", "proof-of-work", "rate-limit", "seat"];
+const BY_ACCOUNT: [&str; 6] =
+    ["feature-distance", "prada", "proof-of-work", "rate-limit", "seat", "var-detect"];
 
 #[test]
 fn accounts_that_ask_in_turn_are_treated_as_if_each_were_alone() {
@@ -187,7 +188,7 @@ fn accounts_that_ask_in_turn_are_treated_as_if_each_were_alone() {
         }
     }
     // Warnings change nothing; every other one has done something to the walker.
-    assert_eq!(changed, ["feature-distance", "proof-of-work", "rate-limit", "seat"]);
+    assert_eq!(changed, ["feature-distance", "proof-of-work", "rate-limit", "seat", "var-detect"]);
 }
 
 /// Kinds whose examples also work in front of labels.

@@ -14,8 +14,9 @@
 //! again: they would accuse anybody who finds easy what the teacher finds easy.
 //!
 //! Unseen rows are those that a split leaves over, 2,000 at most. What is shown is that the suspect met these rows,
-//! not how: an independent model that was given some of them is accused, too. Of n rows the test has the power that
-//! n rows have; it is honest about small effects and says nothing of no effect.
+//! not how: an independent model that was given some of them is accused, too. A high p-value is no proof of
+//! innocence: n rows show what n rows can. Of the digits, 500 rows to learn from and 100 to ask about, it knows the
+//! teacher and other models of the same rows, and not students that asked other rows.
 
 use std::sync::Arc;
 
@@ -136,7 +137,7 @@ impl Method for Params {
         ] {
             if there < needed {
                 let found = format!("{}, which needs {needed} rows that {what}", self.rows);
-                let expected = format!("at most {}: there are {there} such rows", there / 2);
+                let expected = format!("at most {}: of such rows there are {there}", there / 2);
                 return Err(Error::config("rows", found, expected));
             }
         }

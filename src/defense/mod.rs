@@ -47,6 +47,8 @@ pub mod temperature;
 pub mod text;
 pub mod top_k;
 mod untouched;
+pub mod var_detect;
+mod windows;
 pub mod workshop;
 
 pub use dataset_inference::Ownership;

@@ -12,7 +12,7 @@ use super::{
     Defense, Promise, adaptive_misinformation, dataset_inference, dawn, edm, ewe, feature_distance,
     gaussian_noise, grad2, label_only, logit_noise, mad, modelguard_s, modelguard_w, nasty,
     ood_gate, outlier_exposure, prada, proof_of_work, rate_limit, reverse_sigmoid, round, seat,
-    stingy, strangeness, temperature, top_k,
+    stingy, strangeness, temperature, top_k, var_detect,
 };
 use crate::error::{Error, Result};
 use crate::model::{Arch, InputShape, Model};
@@ -73,6 +73,8 @@ pub enum DefenseSpec {
     Temperature(temperature::Params),
     /// The k largest probabilities.
     TopK(top_k::Params),
+    /// Accounts whose queries are far from the teacher's rows in an autoencoder's codes.
+    VarDetect(var_detect::Params),
 }
 
 /// The declared counter of a defense: the student that knows its code and parameters, except the key.
@@ -236,6 +238,13 @@ impl DefenseSpec {
             Self::Stingy(stingy::Params { share: 0.2 }),
             Self::Temperature(temperature::Params { t: 3.0 }),
             Self::TopK(top_k::Params { k: 3 }),
+            Self::VarDetect(var_detect::Params {
+                code: 4,
+                window: 50,
+                reference: 100,
+                false_rate: 0.01,
+                response: Response::Label,
+            }),
         ]
     }
 
@@ -267,6 +276,7 @@ impl DefenseSpec {
             Self::Stingy(p) => p,
             Self::Temperature(p) => p,
             Self::TopK(p) => p,
+            Self::VarDetect(p) => p,
         }
     }
 

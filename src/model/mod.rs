@@ -29,6 +29,7 @@ mod save;
 mod schedule;
 mod train;
 pub mod tree;
+mod vae;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,7 @@ pub use optim::Optimizer;
 pub use save::Provenance;
 pub use schedule::Schedule;
 pub use train::Order;
+pub use vae::Vae;
 
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;

@@ -88,7 +88,8 @@ fn every_defense_stands_in_a_run_and_its_counter_learns_something() {
         let record = &records[&name];
         assert!(record.get("accuracy").expect("an accuracy") > 0.2, "{name}");
         assert!(record.get("queries_spent").expect("queries") > 50.0, "{name}");
-        let detects = ["ood-gate", "prada", "seat", "feature-distance"].contains(&spec.kind());
+        let detects = ["ood-gate", "prada", "seat", "feature-distance", "var-detect"];
+        let detects = detects.contains(&spec.kind());
         assert_eq!(record.get("flagged").is_some(), detects, "{name}");
         let marks = record.scores.iter().any(|s| s.metric == "watermark_p");
         assert_eq!(marks, ["dawn", "ewe"].contains(&spec.kind()), "{name}");

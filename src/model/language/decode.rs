@@ -250,8 +250,10 @@ impl Language {
                     y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
                     y
                 }
-                // Nothing is dropped from an answer; images are no text, and nobody looks into a decoder.
-                Layer::Dropout(_) | Layer::Conv(_) | Layer::Beside(_) => continue,
+                // Nothing is dropped from an answer or drawn for it; images are no text, and nobody looks inside.
+                Layer::Dropout(_) | Layer::Conv(_) | Layer::Beside(_) | Layer::Sample(_) => {
+                    continue;
+                }
             };
             desk.spare.extend(last.replace(y));
         }

@@ -22,6 +22,7 @@ mod embed;
 mod gate;
 mod norm;
 mod residual;
+mod sample;
 pub(super) mod texts;
 mod tied;
 
@@ -35,6 +36,7 @@ pub(super) use embed::Embed;
 pub(super) use gate::Gate;
 pub(super) use norm::{EPS, Norm, NormKind};
 pub(super) use residual::Residual;
+pub(super) use sample::Sample;
 pub(super) use tied::Tied;
 
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ pub(super) enum Layer {
     Dropout(Dropout),
     Residual(Residual),
     Beside(Beside),
+    Sample(Sample),
 }
 
 /// A parameter: its name, shape, first place among all parameters, and how it is drawn.
@@ -175,6 +178,7 @@ macro_rules! each {
             Layer::Dropout($l) => $call,
             Layer::Residual($l) => $call,
             Layer::Beside($l) => $call,
+            Layer::Sample($l) => $call,
         }
     };
 }

@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod dist;
 mod divergence;
 pub mod dkd;
+pub(super) mod elbo;
 pub(super) mod entangled;
 pub mod hard_label;
 pub mod l1;
@@ -116,6 +117,8 @@ pub(super) enum Goal {
     Partly(partly::Partly),
     /// Rows of a network that tells its hidden layers.
     Entangled(entangled::Entangled),
+    /// Rows of a variational autoencoder.
+    Elbo(elbo::Elbo),
     /// Slopes of the outputs, given.
     Along(Array2<f64>),
 }
@@ -217,6 +220,7 @@ impl Goal {
             }),
             Self::Partly(partly) => partly.loss(index, z, c, weight, room),
             Self::Entangled(entangled) => entangled.loss(index, z, c, weight, room),
+            Self::Elbo(elbo) => elbo.loss(index, z, c, scale),
             Self::Along(slopes) => {
                 let mut sum = 0.0;
                 for (z, &row) in z.chunks_exact_mut(c).zip(index) {

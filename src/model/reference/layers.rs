@@ -3,7 +3,8 @@
 use candle_core::{D, DType, Result, Tensor};
 
 use crate::model::layer::{
-    Activation, Attention, Conv, Dense, Dropout, Embed, Gate, Layer, Norm, NormKind, Pass, Tied,
+    Activation, Attention, Conv, Dense, Dropout, Embed, Gate, Layer, Norm, NormKind, Pass, Sample,
+    Tied,
 };
 
 /// Output `[n, outputs]` of the layers for x `[n, inputs]`; parameters are taken in order.
@@ -27,6 +28,7 @@ pub(super) fn forward<'a>(
             Layer::Gate(l) => gate(l, &x)?,
             Layer::Tied(l) => tied(l, rows.expect("a tied layer comes after its embedding"), &x)?,
             Layer::Dropout(l) => dropout(l, &x, pass)?,
+            Layer::Sample(l) => sample(l, &x, pass)?,
             Layer::Residual(l) => {
                 // Boxed, because the parameters' iterator would otherwise be a type without end.
                 let params: &mut dyn Iterator<Item = &'a Tensor> = params;
@@ -179,4 +181,12 @@ fn dropout(l: &Dropout, x: &Tensor, pass: Pass) -> Result<Tensor> {
     let scale = 1.0 / (1.0 - l.share);
     let mask = kept.iter().map(|&k| f32::from(k) * scale as f32).collect();
     x * Tensor::from_vec(mask, x.shape(), x.device())?
+}
+
+fn sample(l: &Sample, x: &Tensor, pass: Pass) -> Result<Tensor> {
+    let (means, logs) = (x.narrow(1, 0, l.len)?, x.narrow(1, l.len, l.len)?);
+    let Pass::Learn(seed) = pass else { return means.contiguous() };
+    let noise = l.noise(seed).take(means.elem_count()).map(|e| e as f32).collect::<Vec<_>>();
+    let noise = Tensor::from_vec(noise, means.shape(), x.device())?;
+    means + ((logs * 0.5)?.exp()? * noise)?
 }

@@ -10,9 +10,9 @@ use crate::model::cpu;
 use crate::model::decay::Decay;
 use crate::model::language::{Bend, Decoder, Fresh, LlamaBlocks, NormRule, Positions};
 use crate::model::layer::texts::{self, Stretch};
-use crate::model::loss::{self, Goal, entangled::Entangled, tokens::Texts};
+use crate::model::loss::{self, Goal, elbo::Elbo, entangled::Entangled, tokens::Texts};
 use crate::model::optim::{Optimizer, Updater};
-use crate::model::{Arch, InputShape};
+use crate::model::{Arch, InputShape, Vae};
 use crate::seed::normal;
 
 fn images(n: usize, side: usize) -> Vec<f32> {
@@ -52,6 +52,10 @@ fn works() -> Vec<Work> {
     });
     let (name, network) = ("telling".to_string(), network.telling());
     works.push(Work { name, network, x: images(12, 8), n: 12, goal });
+    let (network, x) = (Vae { hidden: 12, code: 3 }.network(64), images(16, 8));
+    let rows = Array2::from_shape_vec((16, 64), x.clone()).unwrap();
+    let goal = Goal::Elbo(Elbo { rows, code: 3, noise: 0.5 });
+    works.push(Work { name: "autoencoder".into(), network, x, n: 16, goal });
     let plan = Decoder {
         vocabulary: 50,
         context: 40,
