@@ -25,17 +25,17 @@ pub(super) fn draw(slice: &Slice<'_>) -> Drawn {
                    incomplete arm."
         .to_string();
     if crowded {
-        caption.push_str(" Named are the arms that no other beats in both.");
+        caption.push_str(" Named are `none` and the arms that no other beats in both.");
     }
     Ok(Some(("pareto", caption, svg)))
 }
 
-/// Takes the names of arms away that another one beats: not worse in either, better in one.
+/// Takes the names of arms away that another one beats: not worse in either, better in one. `none` keeps its own.
 fn name_the_front(dots: &mut [Dot]) {
     let at: Vec<(f64, f64)> = dots.iter().map(|d| (d.x.0, d.y.0)).collect();
     let beats = |a: (f64, f64), b: (f64, f64)| a.0 <= b.0 && a.1 <= b.1 && a != b;
     for (dot, &here) in dots.iter_mut().zip(&at) {
-        if at.iter().any(|&other| beats(other, here)) {
+        if dot.name != "none" && at.iter().any(|&other| beats(other, here)) {
             dot.name.clear();
         }
     }
@@ -66,15 +66,16 @@ mod tests {
             full: true,
         };
         let mut dots = [
-            dot("none", 0.0, 0.9),
+            dot("none", 0.1, 0.91),
             dot("good", 0.5, 0.4),
             dot("worse", 0.6, 0.4),
             dot("dear", 3.0, 0.1),
             dot("poor", 4.0, 0.95),
-            dot("none too", 0.0, 0.9),
+            dot("as none", 0.0, 0.9),
+            dot("as good", 0.0, 0.9),
         ];
         name_the_front(&mut dots);
         let names: Vec<&str> = dots.iter().map(|d| &d.name[..]).collect();
-        assert_eq!(names, ["none", "good", "", "dear", "", "none too"]);
+        assert_eq!(names, ["none", "good", "", "dear", "", "as none", "as good"]);
     }
 }
