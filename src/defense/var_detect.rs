@@ -111,7 +111,9 @@ impl Method for Params {
         let Self { code, window, reference, false_rate, response } = *self;
         let encoder = self.encoder(shop)?;
         let name = format!("var-detect/{code}/{window}/{reference}/{false_rate}");
-        let judge = shop.once(&name, |seed| {
+        // One stream for all rates, so that strengths differ by their strength alone.
+        let seed = shop.seed.child("var-detect");
+        let judge = shop.once(&name, |_| {
             let [seen, unseen] = halves(shop);
             let codes = |index: &[usize]| -> Result<Array2<f64>> {
                 encoder.codes(shop.inputs.select(Axis(0), index).view())
