@@ -70,3 +70,21 @@ fn targets_that_do_not_fit_are_refused() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+#[test]
+fn targets_count_their_rows_of_every_kind() {
+    let known = Box::new(Targets::Labels(vec![0, 1]));
+    let partly = Targets::Partly { known, unknown: 3, weight: 1.0 };
+    assert_eq!((partly.len(), partly.is_empty()), (5, false));
+    let away = Targets::Away { labels: vec![1, 0, 2], from: Array2::zeros((3, 3)) };
+    assert_eq!((away.len(), Targets::Probs(Array2::zeros((4, 2))).len()), (3, 4));
+    assert!(Targets::Labels(Vec::new()).is_empty());
+}
+
+#[test]
+fn a_given_slope_is_the_gradient_of_its_product_with_the_logits() {
+    let goal = Goal::Along(arr2(&[[9.0, 9.0], [2.0, -3.0], [0.5, 4.0]]));
+    let mut z = [1.0, 10.0, -2.0, 0.25];
+    let loss = goal.loss(&[1, 2], &[], 2, &mut z, 2.0, &mut Room::default());
+    assert_eq!((loss, z), (0.5 * (2.0 - 30.0 - 1.0 + 1.0), [1.0, -1.5, 0.25, 2.0]));
+}
