@@ -51,6 +51,31 @@ fn a_bucket_of_rounded_probabilities_is_scaled_to_one() {
 }
 
 #[test]
+fn the_slope_of_a_bucket_of_several_classes_is_that_of_their_sum() {
+    let top = TopK { classes: 5, ids: arr2(&[[2, 0]]), probs: arr2(&[[0.5, 0.3]]) };
+    let z = arr2(&[[0.3, -0.5, 1.0, 0.2, -1.2]]);
+    let (loss, grad) = bucket::loss(z.view(), &top);
+    let q = softmax(z.view());
+    let bucket = q[[0, 1]] + q[[0, 3]] + q[[0, 4]];
+    let part = |p: f64, q: f64| p * libm::log(p / q);
+    let by_hand = part(0.5, q[[0, 2]]) + part(0.3, q[[0, 0]]) + part(0.2, bucket);
+    assert!((loss - by_hand).abs() < 1e-12, "{loss}");
+    for class in 0..5 {
+        let at = |by: f64| {
+            let mut z = z.clone();
+            z[[0, class]] += by;
+            bucket::loss(z.view(), &top).0
+        };
+        let slope = (at(1e-6) - at(-1e-6)) / 2e-6;
+        assert!(
+            (grad[[0, class]] - slope).abs() < 1e-8,
+            "{class}: {} for {slope}",
+            grad[[0, class]]
+        );
+    }
+}
+
+#[test]
 fn targets_that_do_not_fit_are_refused() {
     let top = |ids, probs| Targets::Bucket(TopK { classes: 3, ids, probs });
     let soft = Loss::SoftLabel { temperature: 1.0, eps: 1e-8 };
