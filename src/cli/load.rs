@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use retort::experiment::config::{self, Source};
 use retort::experiment::plan::{self, Plan, Variant};
+use retort::experiment::rows::Rows;
 use retort::experiment::spec::{Spec, TeacherKind, Transport};
-use retort::experiment::world::{self, Rim};
+use retort::experiment::world::Rim;
 use retort::gateway::{Door, Gateway};
 use retort::model::{Cache, Device};
 use retort::oracle::{AnswerKind, Card};
@@ -23,7 +24,7 @@ pub struct Loaded {
     /// Cells.
     pub plan: Plan,
     /// Data of each variant.
-    pub data: Vec<world::Rows>,
+    pub data: Vec<Rows>,
     /// Folders and device.
     pub rim: Rim,
     /// Things worth a line on stderr.
@@ -116,13 +117,13 @@ pub fn from_source(source: Source, common: &Common) -> Result<Loaded> {
     let rim = rim(&base, common, &mut warnings)?;
     let (mut data, mut outside) = (Vec::new(), Vec::new());
     for (variant, point) in &variants {
-        let rows = world::load_data(&variant.spec, &rim).map_err(|e| point.locate(e))?;
+        let rows = Rows::load(&variant.spec, &rim).map_err(|e| point.locate(e))?;
         let set = &rows.set;
         let card =
             Card { inputs: set.shape.len(), classes: set.classes, answers: AnswerKind::Probs };
-        let unseen = world::rows_unseen(&variant.spec, &rows).map_err(|e| point.locate(e))?;
-        plan::check_fit(&variant.spec, card, set.shape, unseen).map_err(|e| point.locate(e))?;
-        outside.push(world::identity(&variant.spec, &rows).map_err(|e| point.locate(e))?);
+        plan::check_fit(&variant.spec, card, set.shape, rows.unseen)
+            .map_err(|e| point.locate(e))?;
+        outside.push(rows.identity(&variant.spec).map_err(|e| point.locate(e))?);
         data.push(rows);
     }
     let name = base.name.clone();

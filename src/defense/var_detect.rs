@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::respond::{Flags, Response};
 use super::windows::{Judge, Sizes, Windows};
 use super::workshop::Outline;
-use super::{Counter, Defense, Method, Next, Promise, Workshop};
+use super::{Counter, Defense, Method, Next, Promise, Workshop, windows};
 use crate::error::{Error, Result};
 use crate::model::{Model, Recipe, Vae};
 use crate::oracle::{Batch, Card, Reply};
@@ -37,15 +37,15 @@ pub struct Params {
     #[schemars(range(min = 1, max = 64))]
     pub code: usize,
     /// Queries of a window, 10 to 500. Windows of an account follow one another without overlap.
-    #[serde(default = "usual_window")]
+    #[serde(default = "windows::usual_window")]
     #[schemars(range(min = 10, max = 500))]
     pub window: usize,
     /// Rows of the defender that a window is compared with, 10 to 1000; at most half of them all.
-    #[serde(default = "usual_reference")]
+    #[serde(default = "windows::usual_reference")]
     #[schemars(range(min = 10, max = 1000))]
     pub reference: usize,
     /// Share of honest windows that are flagged, above 0 and at most 0.5.
-    #[serde(default = "usual_rate")]
+    #[serde(default = "windows::usual_rate")]
     pub false_rate: f64,
     /// What a flagged row gets.
     #[serde(default)]
@@ -54,18 +54,6 @@ pub struct Params {
 
 const fn usual_code() -> usize {
     8
-}
-
-const fn usual_window() -> usize {
-    50
-}
-
-const fn usual_reference() -> usize {
-    100
-}
-
-const fn usual_rate() -> f64 {
-    0.01
 }
 
 /// The layer.

@@ -54,6 +54,21 @@ pub struct Windows {
     watch: Watch<Window>,
 }
 
+/// Usual queries of a window.
+pub const fn usual_window() -> usize {
+    50
+}
+
+/// Usual rows of a reference.
+pub const fn usual_reference() -> usize {
+    100
+}
+
+/// Usual share of honest windows that are flagged.
+pub const fn usual_rate() -> f64 {
+    0.01
+}
+
 impl Sizes {
     /// Refuses settings out of their ranges.
     pub fn check(&self) -> Result<()> {

@@ -15,6 +15,7 @@ mod measure;
 pub mod plan;
 pub mod provenance;
 pub mod record;
+pub mod rows;
 pub mod run;
 mod session;
 pub mod spec;

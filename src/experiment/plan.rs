@@ -167,7 +167,7 @@ pub fn cell_config(spec: &Spec, cell: &Cell) -> Result<Value> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let mut teacher = serde_json::to_value(&spec.teacher).map_err(internal)?;
     if let Value::Object(map) = &mut teacher {
-        map.remove("path"); // a path is no part of an identity: `world::identity` has the content
+        map.remove("path"); // a path is no part of an identity: `Rows::identity` has the content
     }
     without_paths(&mut teacher, "dataset");
     let mut split = serde_json::to_value(&spec.split).map_err(internal)?;

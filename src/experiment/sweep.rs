@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use super::folder::RunFolder;
 use super::plan::{self, Cell, Plan};
 use super::record::{Record, Role};
-use super::world::{Ground, Rim, Rows};
+use super::rows::Rows;
+use super::world::{Ground, Rim};
 use super::{provenance, run};
 use crate::error::{Error, Result};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Axis};
 
 use super::honest::Request;
+use super::rows::{Rows, unseen};
 use super::spec::{Spec, TeacherKind};
 use crate::data::{Dataset, Split};
 use crate::defense::DefenseSpec;
@@ -18,7 +19,7 @@ use crate::oracle::table::Table;
 use crate::oracle::teacher::Teacher;
 use crate::oracle::{Answers, Batch, Oracle, top1};
 use crate::seed::{Seed, uniform};
-use crate::student::{RecoverySpec, honest};
+use crate::student::honest;
 use crate::{metric, oracle};
 
 /// Outside things a run needs: folders and the device. Nothing here reaches a record.
@@ -101,82 +102,11 @@ pub struct Truth {
     pub boundary: (Array2<f32>, Vec<usize>),
 }
 
-/// The rows of an experiment.
-pub struct Rows {
-    /// What the teacher knows.
-    pub set: Dataset,
-    /// What students ask instead, where the pool is of another set.
-    pub strangers: Option<Dataset>,
-}
-
-/// Loads the data of a spec and checks it against what the spec asks for.
-pub fn load_data(spec: &Spec, rim: &Rim) -> Result<Rows> {
-    let root = rim.data_root.as_deref();
-    let set = spec.teacher.dataset.load(root)?;
-    let strangers = spec.split.pool_dataset.as_ref().map(|other| other.load(root)).transpose()?;
-    Split::draw(&spec.split, &set, strangers.as_ref(), Seed::new(0))?;
-    let pool = spec.split.pool as u64;
-    for (i, student) in spec.student.iter().enumerate() {
-        let Some(&over) = spec.budget.queries.iter().find(|&&q| q > pool) else { break };
-        if student.strategy.distinct_pool() {
-            return Err(Error::config(
-                "budget.queries",
-                over.to_string(),
-                format!(
-                    "at most split.pool = {pool}, because student[{i}] (`{}`) asks each pool row once",
-                    student.name
-                ),
-            ));
-        }
-    }
-    if spec.teacher.kind == TeacherKind::Answers {
-        check_table(spec)?;
-    }
-    Ok(Rows { set, strangers })
-}
-
-/// Hash of what a spec only points at: the rows, and the teacher's file where there is one. Part of
-/// every cell's id, so that another file under the same name is another cell.
-pub fn identity(spec: &Spec, rows: &Rows) -> Result<String> {
-    let strangers = rows.strangers.as_ref().map(|other| format!(" {}", other.hash));
-    let hash = format!("{}{}", rows.set.hash, strangers.unwrap_or_default());
-    let Some(path) = &spec.teacher.path else { return Ok(hash) };
-    let bytes = std::fs::read(path).map_err(|e| {
-        Error::config("teacher.path", format!("`{path}`: {e}"), "a file that can be read")
-    })?;
-    Ok(super::plan::short_hash(&format!("{hash} {}", blake3::hash(&bytes).to_hex())))
-}
-
-/// A table of answers knows the rows of its data set and no others: whoever makes up inputs is refused.
-fn check_table(spec: &Spec) -> Result<()> {
-    if spec.split.pool_dataset.is_some() {
-        let expected = "a pool of the set that the table answers for";
-        return Err(Error::config("split.pool-dataset", "another set", expected));
-    }
-    for (i, student) in spec.student.iter().enumerate() {
-        let arms = spec.arms();
-        let jitters = arms.iter().any(|arm| {
-            matches!(
-                super::plan::resolved_recovery(student, &arm.stack),
-                RecoverySpec::Jitter { .. }
-            )
-        });
-        if student.strategy.makes_inputs() || jitters {
-            return Err(Error::config(
-                format!("student[{i}]"),
-                format!("`{}`, who asks inputs of its own making", student.name),
-                "students that ask rows of the data set: a table of answers knows no others",
-            ));
-        }
-    }
-    Ok(())
-}
-
 impl Ground {
     /// Splits, trains or opens the teacher of `seed`, and measures what is true.
     pub fn lay(spec: &Spec, rows: &Rows, seed: u64, key: &str, rim: &Rim) -> Result<Self> {
         let root = Seed::new(seed);
-        let Rows { set: data, strangers } = rows;
+        let Rows { set: data, strangers, .. } = rows;
         let split = Split::draw(&spec.split, data, strangers.as_ref(), root.child("split"))?;
         let asked = strangers.as_ref().unwrap_or(data);
         let source = open_source(spec, data, &split, root, key, rim)?;
@@ -282,20 +212,6 @@ impl Source {
             other => Err(Error::input("teacher", format!("{:?}", other.kind()), "probabilities")),
         }
     }
-}
-
-/// Most rows that a defender keeps from everybody.
-const UNSEEN: usize = 2_000;
-
-/// Rows of a split that the defender alone has, and that its teacher did not learn from.
-fn unseen(split: &Split) -> &[usize] {
-    &split.rest[..split.rest.len().min(UNSEEN)]
-}
-
-/// How many such rows there are in every split of `spec`.
-pub fn rows_unseen(spec: &Spec, rows: &Rows) -> Result<usize> {
-    let split = Split::draw(&spec.split, &rows.set, rows.strangers.as_ref(), Seed::new(0))?;
-    Ok(unseen(&split).len())
 }
 
 /// What the defender of this ground owns.

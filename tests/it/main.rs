@@ -17,6 +17,8 @@ mod trees;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use retort::experiment::record::Record;
+
 /// A fresh folder for a test, with caches of its own.
 pub struct Sandbox {
     pub dir: PathBuf,
@@ -54,6 +56,15 @@ impl Sandbox {
 
     pub fn retort(&self, args: &[&str]) -> Output {
         self.command().args(args).output().expect("the binary starts")
+    }
+
+    /// Runs a config into `out`, which must work, and gives its records.
+    pub fn run(&self, config: &str) -> Vec<Record> {
+        self.write("run.toml", config);
+        let out = self.retort(&["run", "run.toml", "--out", "out"]);
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+        let records = records(&self.path("out"));
+        records.values().map(|bytes| serde_json::from_slice(bytes).expect("a record")).collect()
     }
 }
 

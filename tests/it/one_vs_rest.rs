@@ -1,8 +1,8 @@
 //! One-vs-rest regressions: a teacher of that kind, who learns it, who solves for it, and what cannot be made of it.
 
-use retort::experiment::record::{Record, Role};
+use retort::experiment::record::Role;
 
-use super::{Sandbox, records, text};
+use super::{Sandbox, text};
 
 const HEAD: &str = r#"
 name = "one-vs-rest"
@@ -41,13 +41,7 @@ fn regressions_are_stolen_by_equations_and_learnt_by_others() {
     let student = |strategy: &str| STUDENT.replace("STRATEGY", strategy);
     // 10 classes of 65 unknowns, nine equations an answer: 73 answers tell all.
     let config = format!("{HEAD}{}{}", student("equations"), student("random"));
-    sandbox.write("regressions.toml", &config);
-    let out = sandbox.retort(&["run", "regressions.toml", "--out", "out"]);
-    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    let found: Vec<Record> = records(&sandbox.path("out"))
-        .values()
-        .map(|bytes| serde_json::from_slice(bytes).expect("a record"))
-        .collect();
+    let found = sandbox.run(&config);
     let of = |name: &str| found.iter().find(|r| r.student == name).expect("a record");
     for metric in ["agreement", "agreement_uniform", "agreement_boundary"] {
         assert_eq!(of("equations").get(metric), Some(1.0), "{metric}");

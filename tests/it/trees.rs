@@ -3,12 +3,12 @@
 use retort::defense::DefenseSpec;
 use retort::experiment::config::Source;
 use retort::experiment::plan::check_fit;
-use retort::experiment::record::{Record, Role, Stop};
+use retort::experiment::record::{Role, Stop};
 use retort::experiment::spec::Spec;
 use retort::model::InputShape;
 use retort::oracle::{AnswerKind, Card};
 
-use super::{Sandbox, records, text};
+use super::{Sandbox, text};
 
 const HEAD: &str = r#"
 name = "trees"
@@ -40,18 +40,10 @@ strategy = { kind = "tree-paths" }
 model = { kind = "tree" }
 "#;
 
-fn run(sandbox: &Sandbox, config: &str) -> Vec<Record> {
-    sandbox.write("trees.toml", config);
-    let out = sandbox.retort(&["run", "trees.toml", "--out", "out"]);
-    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    let records = records(&sandbox.path("out"));
-    records.values().map(|bytes| serde_json::from_slice(bytes).expect("a record")).collect()
-}
-
 #[test]
 fn a_tree_is_stolen_whole_and_the_record_says_at_what_price() {
     let sandbox = Sandbox::new("trees-whole");
-    let found = run(&sandbox, &format!("{}{PATHS}", HEAD.replace("QUERIES", "20000")));
+    let found = sandbox.run(&format!("{}{PATHS}", HEAD.replace("QUERIES", "20000")));
     let of = |role| found.iter().find(|r| r.role == role).expect("a record");
     let (teacher, copy) = (of(Role::Teacher), of(Role::Student));
     for metric in ["agreement", "agreement_uniform", "agreement_boundary"] {
@@ -109,7 +101,7 @@ fn a_tree_stands_behind_every_defense_that_takes_no_gradients_or_features_of_it(
         assert!(message.contains("`tree`") || message.contains("network"), "{kind}: {message}");
     }
     let sandbox = Sandbox::new("trees-defenses");
-    for record in run(&sandbox, &format!("{config}{stacks}")) {
+    for record in sandbox.run(&format!("{config}{stacks}")) {
         let spent = record.get("queries_spent").unwrap_or(0.0);
         assert!(spent <= 120.0, "{} behind {}: {spent}", record.student, record.arm);
         assert_ne!(record.stop, Stop::Diverged);
