@@ -23,7 +23,8 @@ use retort::data;
 use retort::metric::{accuracy, mean_ci, paired_ci};
 use retort::model::loss::softmax;
 use retort::model::{
-    Arch, Device, InputShape, Lesson, Loss, Model, Optimizer, Recipe, Schedule, Targets, fit_part,
+    Arch, Device, Init, InputShape, Lesson, Loss, Model, Optimizer, Recipe, Schedule, Targets,
+    fit_part,
 };
 use retort::oracle::argmax;
 use retort::seed::{permutation, uniform};
@@ -50,8 +51,8 @@ fn main() -> Outcome<()> {
     let root = root.or_else(|| std::env::var_os("RETORT_DATA").map(PathBuf::from));
     let steps = given("steps").map_or(Ok(295), str::parse)?;
     let start: Init = match given("start") {
-        None => Model::init,
-        Some("normal") => Model::init_normal,
+        None => Init::HeUniform,
+        Some("normal") => Init::LecunNormal,
         Some(_) => return Err(USAGE.into()),
     };
     let data = data::load(set, root.as_deref())?;
@@ -84,8 +85,6 @@ fn print(name: &str, estimate: &retort::metric::Estimate) {
 }
 
 /// How starting weights are drawn.
-type Init = fn(&Arch, InputShape, usize, Device, Seed) -> Result<Model>;
-
 /// Whose test accuracy is measured, in the order of the columns.
 const ARMS: [&str; 6] = [
     "untrained",
@@ -164,7 +163,14 @@ fn run(data: &data::Dataset, init: Init, steps: usize, seed: Seed) -> Result<Vec
     let images = Images::split(data, seed);
     let arch = Arch::Mlp { hidden: vec![256, 256] };
     let start = |name: &str| {
-        init(&arch, images.shape, ALL.end, Device::Cpu, seed.child("start").child(name))
+        Model::init_by(
+            init,
+            &arch,
+            images.shape,
+            ALL.end,
+            Device::Cpu,
+            seed.child("start").child(name),
+        )
     };
     let (same, fresh) = (start("teacher")?, start("other")?);
     let order = seed.child("teacher");

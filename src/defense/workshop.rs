@@ -203,7 +203,7 @@ impl Workshop {
 
     /// A fresh network for the defender's rows.
     pub fn fresh(&self, arch: &Arch, seed: Seed) -> Result<Model> {
-        Model::init(arch, self.shape, self.classes, self.device, seed)
+        Model::init_by(self.recipe.init, arch, self.shape, self.classes, self.device, seed)
     }
 
     /// A network trained as the teacher was, on the rows at `index`.

@@ -103,7 +103,7 @@ fn reference(
 ) -> Result<()> {
     let student = plan::student_of(spec, &cell.student)?;
     let seed = student_seed(cell.seed);
-    let fresh = fresh(student, data, rim, cell.seed)?;
+    let fresh = fresh(student, spec, data, rim, cell.seed)?;
     let (model, flops) = match cell.role {
         Role::Untrained => (fresh, 0.0),
         Role::Public => public_student(fresh, spec, ground)?,
@@ -125,9 +125,15 @@ fn reference(
 }
 
 /// A student's network before it learns.
-fn fresh(student: &StudentSpec, data: &Dataset, rim: &Rim, seed: u64) -> Result<Model> {
-    let seed = student_seed(seed).child("init");
-    Model::init(&student.model, data.shape, data.classes, rim.device, seed)
+fn fresh(
+    student: &StudentSpec,
+    spec: &Spec,
+    data: &Dataset,
+    rim: &Rim,
+    seed: u64,
+) -> Result<Model> {
+    let (init, seed) = (spec.training.init, student_seed(seed).child("init"));
+    Model::init_by(init, &student.model, data.shape, data.classes, rim.device, seed)
 }
 
 /// A student of public rows and their true labels, and what it cost; as it was where there are none.
@@ -203,7 +209,7 @@ fn innocent(
         return Ok(None);
     }
     let learn = || {
-        let fresh = fresh(student, data, rim, ground.seed)?;
+        let fresh = fresh(student, spec, data, rim, ground.seed)?;
         Ok(public_student(fresh, spec, ground)?.0)
     };
     ground.innocents.once(&plan::kin_of(student), learn).map(Some)

@@ -312,9 +312,10 @@ fn trained(
         return Ok(model);
     }
     let seed = root.child("teacher");
-    let fresh =
-        Model::init(&spec.teacher.model, data.shape, data.classes, rim.device, seed.child("init"))
-            .map_err(|e| e.under("teacher"))?;
+    let (init, start) = (spec.teacher.training.init, seed.child("init"));
+    let arch = &spec.teacher.model;
+    let fresh = Model::init_by(init, arch, data.shape, data.classes, rim.device, start)
+        .map_err(|e| e.under("teacher"))?;
     let lesson = Lesson {
         inputs: data.inputs.select(Axis(0), &split.teacher),
         targets: Targets::Labels(split.teacher.iter().map(|&i| data.labels[i]).collect()),

@@ -187,7 +187,7 @@ fn dense_stack(hidden: &[usize], inputs: usize, classes: usize, at: usize) -> Ve
     let widths = hidden.iter().copied().chain([classes]);
     let stack = names.zip(widths).enumerate().map(|(i, (name, to))| {
         let activation = if i < hidden.len() { Activation::Relu } else { Activation::None };
-        let draw = Draw::uniform(from);
+        let draw = Draw::Fans { into: from, out: to };
         let layer = Dense { name, times: 1, from, to, activation, bias: true, draw, at };
         at += (from + 1) * to;
         from = to;

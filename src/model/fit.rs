@@ -6,6 +6,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::decay::Decay;
+use super::init::Init;
 use super::loss::{Goal, Loss, Targets, part::Part};
 use super::moves::Moves;
 use super::optim::Optimizer;
@@ -18,6 +19,9 @@ use crate::seed::Seed;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Recipe {
+    /// How a fresh network's weights are drawn.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub init: Init,
     /// The update rule.
     pub optimizer: Optimizer,
     /// How the learning rate moves.
@@ -93,6 +97,7 @@ pub struct Fitted {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
+            init: Init::HeUniform,
             optimizer: Optimizer::adamw(3e-3, 1e-4),
             schedule: Schedule::Cosine,
             decay: Decay::All,

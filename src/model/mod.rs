@@ -43,6 +43,7 @@ pub use decay::Decay;
 pub use device::Device;
 pub use entangle::{Watermark, entangle};
 pub use fit::{Fitted, Lesson, Recipe, fit, fit_part};
+pub use init::Init;
 pub use lbfgs::{Lbfgs, solve};
 pub use learner::Learner;
 pub use loss::{Loss, Targets};
@@ -55,8 +56,6 @@ pub use vae::Vae;
 use crate::error::{Error, Result, expect_shape};
 use crate::seed::Seed;
 use executor::Executor;
-use init::Draw;
-use layer::Slot;
 use network::Network;
 use one_vs_rest::OneVsRest;
 use tree::Tree;
@@ -129,9 +128,20 @@ const NEAR: usize = 1 << 17;
 const FAR: usize = 1 << 24;
 
 impl Model {
-    /// Fresh weights: He-uniform (Kaiming, fan in) as torch's `nn.Linear` and `nn.Conv2d` draw them. A fresh tree is a leaf
-    /// with equal shares.
+    /// Fresh weights by the usual rule, [`Init::HeUniform`].
     pub fn init(
+        arch: &Arch,
+        shape: InputShape,
+        classes: usize,
+        device: Device,
+        seed: Seed,
+    ) -> Result<Self> {
+        Self::init_by(Init::HeUniform, arch, shape, classes, device, seed)
+    }
+
+    /// Fresh weights by a rule. A fresh tree is a leaf with equal shares, whatever the rule.
+    pub fn init_by(
+        init: Init,
         arch: &Arch,
         shape: InputShape,
         classes: usize,
@@ -141,22 +151,8 @@ impl Model {
         if matches!(arch, Arch::Tree { .. }) {
             return Self::of_tree(arch, shape, classes, device, Tree::fresh(classes));
         }
-        let params = arch.network(shape, classes)?.draw(seed);
+        let params = arch.network(shape, classes)?.draw(init, seed);
         Self::assemble(arch, shape, classes, device, params)
-    }
-
-    /// Fresh weights, normal with a deviation of 1 / sqrt(fan in), and biases of zero (LeCun et al. 1998).
-    pub fn init_normal(
-        arch: &Arch,
-        shape: InputShape,
-        classes: usize,
-        device: Device,
-        seed: Seed,
-    ) -> Result<Self> {
-        let network = arch.network(shape, classes)?;
-        let normal = |slot: &Slot| Slot { draw: Draw::normal(&slot.shape), ..slot.clone() };
-        let params = network.slots().iter().flat_map(|slot| init::draw(&normal(slot), seed));
-        Self::assemble(arch, shape, classes, device, params.collect())
     }
 
     /// A model of all parameters in order.

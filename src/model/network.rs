@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Parameter;
-use super::init;
+use super::init::{self, Init};
 use super::layer::{Beside, Dropout, Layer, Slot};
 use crate::seed::Seed;
 
@@ -113,7 +113,7 @@ impl Network {
     }
 
     /// Fresh parameters.
-    pub(super) fn draw(&self, seed: Seed) -> Vec<f32> {
-        self.slots().iter().flat_map(|slot| init::draw(slot, seed)).collect()
+    pub(super) fn draw(&self, init: Init, seed: Seed) -> Vec<f32> {
+        self.slots().iter().flat_map(|slot| init::draw(slot, init, seed)).collect()
     }
 }

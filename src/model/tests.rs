@@ -151,7 +151,8 @@ fn a_model_without_gradients_refuses_what_needs_gradients_or_layers() {
 #[test]
 fn normal_weights_have_a_deviation_of_one_over_the_root_of_their_inputs() {
     for arch in Arch::examples().into_iter().filter(Arch::has_gradients) {
-        let model = Model::init_normal(&arch, DIGITS, 10, Device::Cpu, Seed::new(1)).unwrap();
+        let model = Model::init_by(Init::LecunNormal, &arch, DIGITS, 10, Device::Cpu, Seed::new(1))
+            .unwrap();
         for (name, shape, values) in model.weights().unwrap() {
             if shape.len() == 1 {
                 assert!(values.iter().all(|v| *v == 0.0), "{name}");

@@ -4,7 +4,7 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::fit::Recipe;
-use super::init::Draw;
+use super::init::{Draw, Init};
 use super::layer::{Activation, Beside, Dense, Layer, Sample};
 use super::loss::{Goal, elbo::Elbo};
 use super::network::Network;
@@ -55,7 +55,7 @@ impl Vae {
         let goal = Goal::Elbo(Elbo { rows: rows.to_owned(), code: self.code, noise });
         let start = Start {
             network: &network,
-            params: &network.draw(seed.child("init")),
+            params: &network.draw(Init::HeUniform, seed.child("init")),
             device,
             inputs: rows.view(),
             goal: &goal,
@@ -72,7 +72,7 @@ impl Vae {
     pub(super) fn network(&self, d: usize) -> Network {
         let mut at = 0;
         let mut dense = |name: &str, from: usize, to: usize, activation: Activation| {
-            let (name, draw) = (name.to_string(), Draw::uniform(from));
+            let (name, draw) = (name.to_string(), Draw::Fans { into: from, out: to });
             let layer = Dense { name, times: 1, from, to, activation, bias: true, draw, at };
             at += (from + 1) * to;
             Layer::Dense(layer)

@@ -135,7 +135,7 @@ impl Student for Equations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Device, InputShape, Recipe};
+    use crate::model::{Device, Init, InputShape, Recipe};
     use crate::student::{
         Knows, ObjectiveSpec, RecoverySpec, StrategySpec, StudentSpec, build, strategy::testing,
     };
@@ -143,7 +143,7 @@ mod tests {
     const SHAPE: InputShape = InputShape::Flat(6);
 
     fn teacher(arch: &Arch) -> Model {
-        Model::init_normal(arch, SHAPE, 3, Device::Cpu, Seed::new(8)).unwrap()
+        Model::init_by(Init::LecunNormal, arch, SHAPE, 3, Device::Cpu, Seed::new(8)).unwrap()
     }
 
     /// What a student of this architecture learns from `budget` answers of a teacher of the same, each of them `told`.

@@ -77,7 +77,14 @@ impl Standard {
     /// The network before it has learnt anything.
     pub(super) fn fresh(&self) -> Result<Model> {
         let seed = self.seed.child("init");
-        Model::init(&self.spec.model, self.shape, self.classes, self.device, seed)
+        Model::init_by(
+            self.recipe.init,
+            &self.spec.model,
+            self.shape,
+            self.classes,
+            self.device,
+            seed,
+        )
     }
 
     /// Rows `[n, d]` that were answered so far, and their n recovered answers.
@@ -120,7 +127,8 @@ impl Standard {
             let labels = half.iter().map(|&i| classes[i]).collect();
             let lesson =
                 Lesson { inputs: rows.select(Axis(0), &half), targets: Targets::Labels(labels) };
-            let fresh = Model::init(
+            let fresh = Model::init_by(
+                self.recipe.init,
                 &self.spec.model,
                 self.shape,
                 self.classes,

@@ -35,7 +35,7 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::cpu;
-use super::init::Draw;
+use super::init::{Draw, Init};
 use super::layer::{
     self, Activation, Attention, Dense, Dropout, Embed, Gate, Layer, Norm, NormKind,
 };
@@ -359,7 +359,7 @@ impl Language {
     pub fn init(plan: &Decoder, device: Device, seed: Seed) -> Result<Self> {
         let network = plan.network()?;
         device.open()?;
-        let params = Arc::new(network.draw(seed));
+        let params = Arc::new(network.draw(Init::HeUniform, seed));
         Ok(Self { plan: plan.clone(), device, network, params })
     }
 

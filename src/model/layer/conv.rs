@@ -78,7 +78,7 @@ impl Conv {
 
     pub(super) fn slots(&self) -> Vec<Slot> {
         let fan_in = self.fan_in();
-        let draw = Draw::uniform(fan_in);
+        let draw = Draw::Fans { into: fan_in, out: self.patch() * self.filters };
         let slot = |name: &str, shape: Vec<usize>, at: usize| Slot {
             name: format!("{}.{name}", self.name),
             shape,

@@ -90,7 +90,7 @@ impl Probe {
 }
 
 fn dense(times: usize, from: usize, to: usize, activation: Activation, at: usize) -> Layer {
-    let (name, draw) = ("dense".into(), Draw::uniform(from));
+    let (name, draw) = ("dense".into(), Draw::Fans { into: from, out: to });
     Layer::Dense(Dense { name, times, from, to, activation, bias: true, draw, at })
 }
 

@@ -8,6 +8,7 @@ use crate::Seed;
 use crate::model::clip::{clip, norm};
 use crate::model::cpu;
 use crate::model::decay::Decay;
+use crate::model::init::Init;
 use crate::model::language::{Bend, Decoder, Fresh, LlamaBlocks, NormRule, Positions};
 use crate::model::layer::texts::{self, Stretch};
 use crate::model::loss::{self, Goal, elbo::Elbo, entangled::Entangled, tokens::Texts};
@@ -92,7 +93,7 @@ fn works() -> Vec<Work> {
 fn both_executors_agree_on_losses_updates_answers_and_input_gradients() {
     for Work { name, network, x, n, goal } in works() {
         let rows: Vec<usize> = (0..n).collect();
-        let params = network.draw(Seed::new(1));
+        let params = network.draw(Init::HeUniform, Seed::new(1));
         let mut cpu = cpu::Runner::<f32>::new(&network);
         let candle = Runner::new(&network, Device::Cpu, &params).unwrap();
         let measure = |logits: &[f32], grad: &mut [f32]| {
@@ -153,7 +154,7 @@ fn texts_one_after_another_learn_as_texts_padded_to_the_context_do() {
         let goal = Goal::Tokens(Texts { targets, taught: None });
         let Goal::Tokens(texts) = &goal else { unreachable!() };
         let rows: Vec<usize> = (0..n).collect();
-        let params = network.draw(Seed::new(1));
+        let params = network.draw(Init::HeUniform, Seed::new(1));
         let learn = |x: &[f32], n: usize, lying: &[Stretch]| {
             let mut cpu = cpu::Runner::<f32>::new(&network);
             let mut grads = vec![0.0; params.len()];

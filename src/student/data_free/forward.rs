@@ -123,12 +123,20 @@ fn disagreement(p: ArrayView1<'_, f64>, q: ArrayView1<'_, f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Arch, Device, InputShape};
+    use crate::model::{Arch, Device, Init, InputShape};
     use ndarray::array;
 
     fn model(seed: u64) -> Model {
         let shape = InputShape::Flat(3);
-        Model::init_normal(&Arch::Logistic {}, shape, 3, Device::Cpu, Seed::new(seed)).unwrap()
+        Model::init_by(
+            Init::LecunNormal,
+            &Arch::Logistic {},
+            shape,
+            3,
+            Device::Cpu,
+            Seed::new(seed),
+        )
+        .unwrap()
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::objective::whole;
 use super::strategy::{count, small};
 use super::{Ask, Learned, Student, StudentSpec, View};
 use crate::error::{Error, Result};
-use crate::model::{Arch, Device, InputShape, Learner, Lesson, Model, Optimizer, Recipe};
+use crate::model::{Arch, Device, Init, InputShape, Learner, Lesson, Model, Optimizer, Recipe};
 use crate::oracle::{Answers, Outcome, Reply};
 use crate::seed::{Seed, normal};
 
@@ -115,10 +115,12 @@ impl DataFree {
         classes: usize,
         seed: Seed,
     ) -> Result<Self> {
-        let fresh = Model::init(&spec.model, shape, classes, device, seed.child("init"))?;
+        let (init, start) = (recipe.init, seed.child("init"));
+        let fresh = Model::init_by(init, &spec.model, shape, classes, device, start)?;
         let arch = Arch::Mlp { hidden: vec![settings.hidden] };
         let (from, to) = (InputShape::Flat(settings.latent), shape.len());
-        let made = Model::init_normal(&arch, from, to, device, seed.child("generator"))?;
+        let made =
+            Model::init_by(Init::LecunNormal, &arch, from, to, device, seed.child("generator"))?;
         let slow = Recipe {
             optimizer: Optimizer::adamw(settings.generator_rate, 0.0),
             ..Recipe::default()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Init;
 use crate::oracle::Denial;
 use crate::student::strategy::testing::view_of;
 use crate::student::{Knows, ObjectiveSpec, RecoverySpec, StrategySpec, build};
@@ -6,7 +7,8 @@ use crate::student::{Knows, ObjectiveSpec, RecoverySpec, StrategySpec, build};
 const SHAPE: InputShape = InputShape::Flat(4);
 
 fn teacher() -> Model {
-    Model::init_normal(&Arch::Logistic {}, SHAPE, 3, Device::Cpu, Seed::new(8)).unwrap()
+    Model::init_by(Init::LecunNormal, &Arch::Logistic {}, SHAPE, 3, Device::Cpu, Seed::new(8))
+        .unwrap()
 }
 
 fn student(replay: usize) -> Box<dyn Student> {
