@@ -71,19 +71,21 @@ pub fn plan(args: &PlanArgs, common: &Common) -> Result<u8> {
     let plan = &loaded.plan;
     match args.format {
         Format::Json => put(&plan.manifest()),
-        Format::Csv => {
-            put("index,cell,variant,role,arm,student,budget,seed");
-            for (i, c) in plan.cells.iter().enumerate() {
-                let role = c.role.name();
-                put(&format!(
-                    "{i},{},{},{role},{},{},{},{}",
-                    c.id, c.variant, c.arm, c.student, c.budget, c.seed
-                ));
-            }
-        }
+        Format::Csv => put(&listed(&plan.cells)),
         Format::Md => put(&summary(&loaded)?),
     }
     Ok(0)
+}
+
+/// Cells as CSV, a header first.
+pub fn listed(cells: &[Cell]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("index,cell,variant,role,arm,student,budget,seed\n");
+    for (i, c) in cells.iter().enumerate() {
+        let (role, Cell { id, variant, arm, student, budget, seed, .. }) = (c.role.name(), c);
+        let _ = writeln!(text, "{i},{id},{variant},{role},{arm},{student},{budget},{seed}");
+    }
+    text
 }
 
 fn summary(loaded: &Loaded) -> Result<String> {

@@ -14,6 +14,7 @@ use retort::model::Cache;
 use retort::{Result, report};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
+use super::check::listed;
 use super::progress::{Progress, describe};
 use super::run::{comparable, compare, job_count, run_dir, shown_command};
 use super::{load, put, signal};
@@ -152,16 +153,7 @@ pub fn plan(args: &PlanArgs, source: Source) -> Result<u8> {
     let Loaded { plan, .. } = load(&source)?;
     match args.format {
         Format::Json => put(&plan.manifest()),
-        Format::Csv => {
-            put("index,cell,variant,role,arm,student,budget,seed");
-            for (i, c) in plan.cells.iter().enumerate() {
-                let role = c.role.name();
-                put(&format!(
-                    "{i},{},{},{role},{},{},{},{}",
-                    c.id, c.variant, c.arm, c.student, c.budget, c.seed
-                ));
-            }
-        }
+        Format::Csv => put(&listed(&plan.cells)),
         Format::Md => put(&summary(&plan)),
     }
     Ok(0)

@@ -9,17 +9,17 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::respond::{Flags, Response};
+use super::respond::Response;
 use super::windows::{Judge, Sizes, Windows};
 use super::workshop::Outline;
-use super::{Counter, Defense, Method, Next, Promise, Workshop, windows};
+use super::{Counter, Defense, Method, Promise, Workshop, windows};
 use crate::error::Result;
 use crate::model::Model;
-use crate::oracle::{Batch, Card, Reply};
+use crate::oracle::Card;
 use crate::seed::Seed;
 
 /// Settings.
@@ -40,12 +40,6 @@ pub struct Params {
     /// What a flagged row gets.
     #[serde(default)]
     pub response: Response,
-}
-
-/// The layer.
-pub struct FeatureDistance {
-    teacher: Arc<Model>,
-    windows: Windows,
 }
 
 impl Method for Params {
@@ -84,15 +78,14 @@ impl Method for Params {
 
     fn build(&self, key: Seed, shop: &Workshop) -> Result<Box<dyn Defense>> {
         let Self { window, reference, false_rate, response } = *self;
-        let judge = shop
-            .once(&format!("feature-distance/{window}/{reference}/{false_rate}"), |seed| {
-                self.judge(shop, seed)
-            })?;
+        // One stream for all rates, so that strengths differ by their strength alone.
+        let seed = shop.seed.child(self.kind());
+        let name = format!("feature-distance/{window}/{reference}/{false_rate}");
+        let judge = shop.once(&name, |_| self.judge(shop, seed))?;
         let teacher = Arc::clone(shop.teacher()?);
-        Ok(Box::new(FeatureDistance {
-            teacher,
-            windows: Windows::new(judge, window, response, key),
-        }))
+        let see =
+            Box::new(move |rows: ArrayView2<'_, f32>| Ok(teacher.features(rows)?.mapv(f64::from)));
+        Ok(Box::new(Windows::new(self.kind(), see, judge, window, response, key)))
     }
 }
 
@@ -114,29 +107,13 @@ impl Params {
     }
 }
 
-impl Defense for FeatureDistance {
-    fn name(&self) -> &'static str {
-        "feature-distance"
-    }
-
-    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        let reply = next.run(batch)?;
-        let features = self.teacher.features(batch.inputs.view())?.mapv(f64::from);
-        self.windows.judge("feature-distance", batch, reply, &features)
-    }
-
-    fn flags(&self) -> Option<&Flags> {
-        Some(self.windows.flags())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::workshop::testing::small;
     use super::super::{DefenseSpec, Stack, Unwatched};
     use super::*;
     use crate::oracle::scripted::Scripted;
-    use crate::oracle::{AccountId, Tick};
+    use crate::oracle::{AccountId, Batch, Tick};
 
     #[test]
     fn windows_of_a_narrow_region_are_flagged_and_windows_of_rows_like_the_teachers_seldom() {

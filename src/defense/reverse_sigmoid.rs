@@ -8,9 +8,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
+use super::rows::{self, Mapped};
+use super::{Counter, Defense, Known, Method, Promise, RowMap, Workshop};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Card, Reply};
+use crate::oracle::Card;
 use crate::seed::Seed;
 
 /// Settings.
@@ -44,6 +45,10 @@ impl Params {
 }
 
 impl ReverseSigmoid {
+    fn map(self) -> RowMap {
+        Box::new(move |clean, out| self.row(clean, out))
+    }
+
     /// Perturbs one row.
     pub fn row(&self, clean: &[f64], out: &mut [f64]) {
         let mut sum = 0.0;
@@ -64,16 +69,6 @@ impl ReverseSigmoid {
         }
         let odds = self.gamma * (libm::log(p) - libm::log1p(-p));
         1.0 / (1.0 + libm::exp(-odds))
-    }
-}
-
-impl Defense for ReverseSigmoid {
-    fn name(&self) -> &'static str {
-        "reverse-sigmoid"
-    }
-
-    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        rows::map_probs(batch, next, |clean, out| self.row(clean, out))
     }
 }
 
@@ -104,12 +99,11 @@ impl Method for Params {
     }
 
     fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
-        let layer = Self::build(self).ok()?;
-        Some(Box::new(move |clean, out| layer.row(clean, out)))
+        Some(Self::build(self).ok()?.map())
     }
 
     fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
-        Ok(Box::new(Self::build(self)?))
+        Ok(Box::new(Mapped::new(self.kind(), Self::build(self)?.map())))
     }
 }
 

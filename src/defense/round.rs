@@ -6,9 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
+use super::rows::{self, Mapped};
+use super::{Counter, Defense, Known, Method, Promise, RowMap, Workshop};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Card, Reply};
+use crate::oracle::Card;
 use crate::seed::Seed;
 
 /// Settings.
@@ -37,19 +38,16 @@ impl Params {
 }
 
 impl Round {
+    /// Of whole rows.
+    fn map(self) -> RowMap {
+        Box::new(move |clean, out| {
+            out.iter_mut().zip(clean).for_each(|(o, &p)| *o = self.value(p));
+        })
+    }
+
     /// One probability, rounded half to even.
     pub fn value(&self, p: f64) -> f64 {
         (p * self.scale).round_ties_even() / self.scale
-    }
-}
-
-impl Defense for Round {
-    fn name(&self) -> &'static str {
-        "round"
-    }
-
-    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        rows::change_probs(batch, next, |_, mut row| row.mapv_inplace(|p| self.value(p)))
     }
 }
 
@@ -79,14 +77,11 @@ impl Method for Params {
     }
 
     fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
-        let layer = Self::build(self).ok()?;
-        Some(Box::new(move |clean, out| {
-            out.iter_mut().zip(clean).for_each(|(o, &p)| *o = layer.value(p));
-        }))
+        Some(Self::build(self).ok()?.map())
     }
 
     fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
-        Ok(Box::new(Self::build(self)?))
+        Ok(Box::new(Mapped::new(self.kind(), Self::build(self)?.map())))
     }
 }
 

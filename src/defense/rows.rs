@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView1, ArrayViewMut1, Axis};
 
-use super::Next;
+use super::{Defense, Next, RowMap};
 use crate::error::{Error, Result};
 use crate::oracle::{AnswerKind, Answers, Batch, Card, Denial, Outcome, Reply};
 
@@ -22,7 +22,30 @@ pub fn change_probs(
     Ok(reply)
 }
 
-/// The same for a layer that is a function of a clean row: `map(clean, out)`.
+/// A layer that is a function of a clean row. A student that has the function has the whole layer.
+pub struct Mapped {
+    name: &'static str,
+    map: RowMap,
+}
+
+impl Mapped {
+    /// The layer `name`.
+    pub fn new(name: &'static str, map: RowMap) -> Self {
+        Self { name, map }
+    }
+}
+
+impl Defense for Mapped {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+        map_probs(batch, next, &self.map)
+    }
+}
+
+/// Lets the batch through and changes each row of probabilities by `map(clean, out)`.
 pub fn map_probs(
     batch: &Batch,
     next: &mut Next<'_>,

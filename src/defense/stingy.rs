@@ -7,9 +7,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
+use super::rows::{self, Mapped};
+use super::{Counter, Defense, Known, Method, Promise, RowMap, Workshop};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Card, Reply};
+use crate::oracle::Card;
 use crate::seed::Seed;
 
 /// Settings.
@@ -27,6 +28,10 @@ pub struct Stingy {
 }
 
 impl Stingy {
+    fn map(self) -> RowMap {
+        Box::new(move |clean, out| self.row(clean, out))
+    }
+
     /// Drops the smallest classes of a row; of equal ones those with the higher numbers go first.
     fn row(self, clean: &[f64], out: &mut [f64]) {
         // 1e-9: a third of 3 classes is 1, whatever the last bit of 1/3.
@@ -71,22 +76,11 @@ impl Method for Params {
     }
 
     fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
-        let layer = Stingy { share: self.share };
-        Some(Box::new(move |clean, out| layer.row(clean, out)))
+        Some(Stingy { share: self.share }.map())
     }
 
     fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
-        Ok(Box::new(Stingy { share: self.share }))
-    }
-}
-
-impl Defense for Stingy {
-    fn name(&self) -> &'static str {
-        "stingy"
-    }
-
-    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        rows::map_probs(batch, next, |clean, out| self.row(clean, out))
+        Ok(Box::new(Mapped::new(self.kind(), Stingy { share: self.share }.map())))
     }
 }
 

@@ -6,9 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counter, Defense, Known, Method, Next, Promise, RowMap, Workshop, rows};
+use super::rows::{self, Mapped};
+use super::{Counter, Defense, Known, Method, Promise, RowMap, Workshop};
 use crate::error::{Error, Result};
-use crate::oracle::{Batch, Card, Reply};
+use crate::oracle::Card;
 use crate::seed::Seed;
 
 /// Settings.
@@ -40,6 +41,10 @@ impl Params {
 }
 
 impl Temperature {
+    fn map(self) -> RowMap {
+        Box::new(move |clean, out| self.row(clean, out))
+    }
+
     /// Tempers one row; `out` may be the same row.
     pub fn row(&self, clean: &[f64], out: &mut [f64]) {
         let top = clean.iter().copied().fold(0.0, f64::max);
@@ -52,16 +57,6 @@ impl Temperature {
         if sum > 0.0 {
             out.iter_mut().for_each(|o| *o /= sum);
         }
-    }
-}
-
-impl Defense for Temperature {
-    fn name(&self) -> &'static str {
-        "temperature"
-    }
-
-    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        rows::map_probs(batch, next, |clean, out| self.row(clean, out))
     }
 }
 
@@ -91,12 +86,11 @@ impl Method for Params {
     }
 
     fn simulate(&self, _known: &Known<'_>) -> Option<RowMap> {
-        let layer = Self::build(self).ok()?;
-        Some(Box::new(move |clean, out| layer.row(clean, out)))
+        Some(Self::build(self).ok()?.map())
     }
 
     fn build(&self, _key: Seed, _shop: &Workshop) -> Result<Box<dyn Defense>> {
-        Ok(Box::new(Self::build(self)?))
+        Ok(Box::new(Mapped::new(self.kind(), Self::build(self)?.map())))
     }
 }
 

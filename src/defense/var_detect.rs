@@ -11,17 +11,17 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::respond::{Flags, Response};
+use super::respond::Response;
 use super::windows::{Judge, Sizes, Windows};
 use super::workshop::Outline;
-use super::{Counter, Defense, Method, Next, Promise, Workshop, windows};
+use super::{Counter, Defense, Method, Promise, Workshop, windows};
 use crate::error::{Error, Result};
 use crate::model::{Model, Recipe, Vae};
-use crate::oracle::{Batch, Card, Reply};
+use crate::oracle::Card;
 use crate::seed::{Seed, permutation};
 
 /// Units of the autoencoder's hidden layers, and steps of its training.
@@ -54,12 +54,6 @@ pub struct Params {
 
 const fn usual_code() -> usize {
     8
-}
-
-/// The layer.
-pub struct VarDetect {
-    encoder: Arc<Model>,
-    windows: Windows,
 }
 
 impl Method for Params {
@@ -104,7 +98,7 @@ impl Method for Params {
         let encoder = self.encoder(shop)?;
         let name = format!("var-detect/{code}/{window}/{reference}/{false_rate}");
         // One stream for all rates, so that strengths differ by their strength alone.
-        let seed = shop.seed.child("var-detect");
+        let seed = shop.seed.child(self.kind());
         let judge = shop.once(&name, |_| {
             let [seen, unseen] = halves(shop);
             let codes = |index: &[usize]| -> Result<Array2<f64>> {
@@ -113,7 +107,8 @@ impl Method for Params {
             let (seen, unseen) = (codes(&seen)?, codes(&unseen)?);
             Judge::calibrated(self.sizes(), &seen, &unseen, &seen, seed)
         })?;
-        Ok(Box::new(VarDetect { encoder, windows: Windows::new(judge, window, response, key) }))
+        let see = Box::new(move |rows: ArrayView2<'_, f32>| encoder.codes(rows));
+        Ok(Box::new(Windows::new(self.kind(), see, judge, window, response, key)))
     }
 }
 
@@ -143,29 +138,13 @@ impl Params {
     }
 }
 
-impl Defense for VarDetect {
-    fn name(&self) -> &'static str {
-        "var-detect"
-    }
-
-    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
-        let reply = next.run(batch)?;
-        let codes = self.encoder.codes(batch.inputs.view())?;
-        self.windows.judge("var-detect", batch, reply, &codes)
-    }
-
-    fn flags(&self) -> Option<&Flags> {
-        Some(self.windows.flags())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::workshop::testing::{rows, small};
     use super::super::{DefenseSpec, Flagged, Stack, Unwatched};
     use super::*;
     use crate::oracle::scripted::Scripted;
-    use crate::oracle::{AccountId, Tick};
+    use crate::oracle::{AccountId, Batch, Tick};
 
     const PARAMS: Params =
         Params { code: 2, window: 25, reference: 100, false_rate: 0.1, response: Response::Warn };

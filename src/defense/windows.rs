@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::respond::{Flags, Response, Watch};
-use super::rows;
+use super::{Defense, Next, rows};
 use crate::detect::Threshold;
 use crate::detect::mmd::{MULTIPLIERS, median_bandwidth, mmd2_u};
 use crate::error::{Error, Result};
@@ -47,8 +47,13 @@ struct Window {
     far: bool,
 }
 
-/// The detector, with whom it has flagged.
+/// Vectors `[n, h]` that stand for rows `[n, d]`.
+pub type See = Box<dyn Fn(ArrayView2<'_, f32>) -> Result<Array2<f64>> + Send>;
+
+/// The layer, with whom it has flagged.
 pub struct Windows {
+    name: &'static str,
+    see: See,
     judge: Arc<Judge>,
     window: usize,
     watch: Watch<Window>,
@@ -158,28 +163,35 @@ impl Window {
 }
 
 impl Windows {
-    /// Nobody has asked yet.
-    pub fn new(judge: Arc<Judge>, window: usize, response: Response, key: Seed) -> Self {
-        Self { judge, window, watch: Watch::new(response, key) }
+    /// Nobody has asked yet. The judge is of vectors as `see` makes them.
+    pub fn new(
+        name: &'static str,
+        see: See,
+        judge: Arc<Judge>,
+        window: usize,
+        response: Response,
+        key: Seed,
+    ) -> Self {
+        Self { name, see, judge, window, watch: Watch::new(response, key) }
+    }
+}
+
+impl Defense for Windows {
+    fn name(&self) -> &'static str {
+        self.name
     }
 
-    /// Judges the answered rows of `reply`, for which `vectors` `[n, h]` stand; `by` is the layer.
-    pub fn judge(
-        &mut self,
-        by: &'static str,
-        batch: &Batch,
-        reply: Reply,
-        vectors: &Array2<f64>,
-    ) -> Result<Reply> {
-        let Self { judge, window, watch } = self;
-        watch.judge(by, batch, reply, |state, row, _| {
+    fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+        let reply = next.run(batch)?;
+        let Self { name, see, judge, window, watch } = self;
+        let vectors = see(batch.inputs.view())?;
+        watch.judge(name, batch, reply, |state, row, _| {
             state.take(vectors.row(row).iter().copied(), *window, |vectors| judge.far(vectors))
         })
     }
 
-    /// Whom it has flagged.
-    pub const fn flags(&self) -> &Flags {
-        self.watch.flags()
+    fn flags(&self) -> Option<&Flags> {
+        Some(self.watch.flags())
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a spec to cells: every variant of swept keys, every arm, student, budget and seed, and the
 //! references they need. A cell's id is the hash of all that can change its record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,6 +48,21 @@ pub struct Cell {
     pub seed: u64,
 }
 
+impl Cell {
+    /// The teacher without a defense, in no seed yet and without an id.
+    pub fn blank(variant: usize) -> Self {
+        Self {
+            id: String::new(),
+            variant,
+            role: Role::Teacher,
+            arm: "none".into(),
+            student: String::new(),
+            budget: 0,
+            seed: 0,
+        }
+    }
+}
+
 /// All cells, references first.
 pub struct Plan {
     /// Points of the sweep.
@@ -60,10 +75,18 @@ impl Plan {
     /// Plans `variants` over what lies outside their specs: one hash of data and teacher file each.
     pub fn of(variants: Vec<Variant>, outside: &[String]) -> Result<Self> {
         let mut cells = Vec::new();
-        for (v, variant) in variants.iter().enumerate() {
-            let spec = &variant.spec;
+        for (v, (point, outside)) in variants.iter().zip(outside).enumerate() {
+            let spec = &point.spec;
+            let blank = Cell::blank(v);
+            let mut push = |cell: Cell| -> Result<()> {
+                let config = cell_config(spec, &cell)?;
+                let identity =
+                    json!([VERSION, BUILD_ID, outside, cell.role, cell.seed, config, point.label]);
+                cells.push(Cell { id: short_hash(&identity.to_string()), ..cell });
+                Ok(())
+            };
             for seed in spec.seeds.values() {
-                push(&mut cells, v, variant, &outside[v], Role::Teacher, "none", None, 0, seed)?;
+                push(Cell { seed, ..blank.clone() })?;
             }
             let mut kin = Vec::new();
             for student in &spec.student {
@@ -74,17 +97,8 @@ impl Plan {
                 kin.push(name);
                 for role in [Role::Untrained, Role::Public, Role::Insider] {
                     for seed in spec.seeds.values() {
-                        push(
-                            &mut cells,
-                            v,
-                            variant,
-                            &outside[v],
-                            role,
-                            "none",
-                            Some(student),
-                            0,
-                            seed,
-                        )?;
+                        let student = student.name.clone();
+                        push(Cell { role, student, seed, ..blank.clone() })?;
                     }
                 }
             }
@@ -92,32 +106,15 @@ impl Plan {
                 for student in &spec.student {
                     for &budget in &spec.budget.queries {
                         for seed in spec.seeds.values() {
-                            push(
-                                &mut cells,
-                                v,
-                                variant,
-                                &outside[v],
-                                Role::Student,
-                                &arm.name,
-                                Some(student),
-                                budget,
-                                seed,
-                            )?;
+                            let (arm, student) = (arm.name.clone(), student.name.clone());
+                            let role = Role::Student;
+                            push(Cell { role, arm, student, budget, seed, ..blank.clone() })?;
                         }
                     }
                 }
             }
         }
-        let mut ids: Vec<&str> = cells.iter().map(|c| c.id.as_str()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.len() != cells.len() {
-            return Err(Error::config(
-                "sweep",
-                "two cells that are equal in everything",
-                "a sweep over keys that change a cell",
-            ));
-        }
+        check_distinct(&cells)?;
         Ok(Self { variants, cells })
     }
 
@@ -127,32 +124,14 @@ impl Plan {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the coordinates of a cell")]
-fn push(
-    cells: &mut Vec<Cell>,
-    variant: usize,
-    point: &Variant,
-    outside: &str,
-    role: Role,
-    arm: &str,
-    student: Option<&StudentSpec>,
-    budget: u64,
-    seed: u64,
-) -> Result<()> {
-    let mut cell = Cell {
-        id: String::new(),
-        variant,
-        role,
-        arm: arm.to_string(),
-        student: student.map(|s| s.name.clone()).unwrap_or_default(),
-        budget,
-        seed,
-    };
-    let config = cell_config(&point.spec, &cell)?;
-    let identity = json!([VERSION, BUILD_ID, outside, role, seed, config, point.label]);
-    cell.id = short_hash(&identity.to_string());
-    cells.push(cell);
-    Ok(())
+/// Refuses a plan in which a cell comes twice.
+pub fn check_distinct(cells: &[Cell]) -> Result<()> {
+    let ids: BTreeSet<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+    if ids.len() == cells.len() {
+        return Ok(());
+    }
+    let found = "two cells that are equal in everything";
+    Err(Error::config("sweep", found, "a sweep over keys that change a cell"))
 }
 
 /// Writes `files` for a data set that is the user's own files.

@@ -7,7 +7,7 @@ use super::spec::{LanguageSpec, StudentSpec, Teacher};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
 use crate::experiment::folder;
-use crate::experiment::plan::{BUILD_ID, Cell, short_hash};
+use crate::experiment::plan::{BUILD_ID, Cell, check_distinct, short_hash};
 use crate::experiment::record::Role;
 
 /// One point of the sweep.
@@ -33,15 +33,7 @@ impl Plan {
         let mut cells = Vec::new();
         for (variant, (point, outside)) in variants.iter().zip(outside).enumerate() {
             let spec = &point.spec;
-            let blank = Cell {
-                id: String::new(),
-                variant,
-                role: Role::Teacher,
-                arm: "none".into(),
-                student: String::new(),
-                budget: 0,
-                seed: 0,
-            };
+            let blank = Cell::blank(variant);
             let mut push = |cell: Cell| -> Result<()> {
                 let config = cell_config(spec, &cell)?;
                 let identity =
@@ -73,12 +65,7 @@ impl Plan {
                 }
             }
         }
-        let mut ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
-        ids.sort_unstable();
-        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-            let found = "two cells that are equal in everything";
-            return Err(Error::config("sweep", found, "a sweep over keys that change a cell"));
-        }
+        check_distinct(&cells)?;
         Ok(Self { variants, cells })
     }
 
