@@ -42,7 +42,7 @@ pub fn check(args: &Check, common: &Common) -> Result<u8> {
         for layer in &arm.stack {
             let p = layer.promise();
             put(&format!(
-                "    reply layer {}: keeps top-1 {}, L1 at most {}, deterministic {}, stateful {}, counter {:?}",
+                "    reply layer {}: keeps top-1 {}, L1 at most {}, deterministic {}, stateful {}, counter: {}",
                 layer.label(),
                 p.keeps_top1,
                 p.l1_bound,

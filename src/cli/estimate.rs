@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 use retort::data::Dataset;
+use retort::data::suite::{Mix, Suite};
+use retort::experiment::language::spec::{StudentSpec, SuiteSpec, Training};
+use retort::experiment::language::{lesson, student};
 use retort::model::{Arch, Device, InputShape, Lesson, Loss, Model, Recipe, Targets, fit};
 use retort::{Result, Seed};
 
@@ -39,8 +42,7 @@ pub fn seconds(work: &[Work<'_>]) -> Result<f64> {
     learning.map(|w| Ok(w.steps as f64 * step(w)?)).sum()
 }
 
-/// Seconds of a step, the fastest of as many trials as fit.
-#[expect(clippy::disallowed_methods, reason = "an estimate of wall time needs the wall clock")]
+/// Seconds of a step of one network.
 fn step(work: &Work<'_>) -> Result<f64> {
     let (rows, recipe) =
         (work.recipe.batch, Recipe { steps: TRIAL_STEPS, epochs: 0, ..work.recipe.clone() });
@@ -52,10 +54,25 @@ fn step(work: &Work<'_>) -> Result<f64> {
         (Lesson { inputs, targets }, Loss::SoftLabel { temperature: 1.0, eps: 1e-9 });
     let seed = Seed::new(0);
     let model = Model::init(work.arch, work.shape, work.classes, Device::Cpu, seed)?;
+    fastest(|| fit(model.clone(), &lesson, loss, &recipe, seed).map(drop))
+}
+
+/// Seconds of a step of a student of texts.
+pub fn text_step(student: &StudentSpec, training: &Training, suite: &SuiteSpec) -> Result<f64> {
+    let training = Training { steps: TRIAL_STEPS, validation: 0.0, ..training.clone() };
+    let (ranges, mix, seed) = (suite.ranges.clone(), Mix::new(suite.mix)?, Seed::new(0));
+    let problems = lesson::problems(&Suite::new(ranges)?, &mix, 10 * training.batch, seed);
+    let held: Vec<_> = problems.iter().map(|p| (p.prompt.clone(), p.completion())).collect();
+    fastest(|| student::learn(student.model, &training, &held, seed).map(drop))
+}
+
+/// Seconds of one of the steps that `learn` takes [`TRIAL_STEPS`] of, the fastest of as many trials as fit.
+#[expect(clippy::disallowed_methods, reason = "an estimate of wall time needs the wall clock")]
+fn fastest(learn: impl Fn() -> Result<()>) -> Result<f64> {
     let (begun, mut best) = (Instant::now(), f64::INFINITY);
     while best.is_infinite() || begun.elapsed() < TRIAL {
         let start = Instant::now();
-        fit(model.clone(), &lesson, loss, &recipe, seed)?;
+        learn()?;
         best = best.min(start.elapsed().as_secs_f64() / TRIAL_STEPS as f64);
     }
     Ok(best)

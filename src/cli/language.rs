@@ -8,6 +8,7 @@ use retort::experiment::language::plan::{Plan, Variant};
 use retort::experiment::language::record::LanguageRecord;
 use retort::experiment::language::spec::LanguageSpec;
 use retort::experiment::language::{Languages, files};
+use retort::experiment::plan::Cell;
 use retort::experiment::record::Role;
 use retort::experiment::sweep::{Jobs, Watch as _};
 use retort::model::Cache;
@@ -15,6 +16,7 @@ use retort::{Result, report};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
 use super::check::listed;
+use super::estimate;
 use super::progress::{Progress, describe};
 use super::run::{comparable, compare, job_count, run_dir, shown_command};
 use super::{load, put, signal};
@@ -154,20 +156,43 @@ pub fn plan(args: &PlanArgs, source: Source) -> Result<u8> {
     match args.format {
         Format::Json => put(&plan.manifest()),
         Format::Csv => put(&listed(&plan.cells)),
-        Format::Md => put(&summary(&plan)),
+        Format::Md => put(&summary(&plan)?),
     }
     Ok(0)
 }
 
-fn summary(plan: &Plan) -> String {
+/// Steps of a cell's trainings. Who rebuilds scratchpads trains a model for it, too.
+fn steps(spec: &LanguageSpec, cell: &Cell) -> Result<usize> {
+    let trainings = match cell.role {
+        Role::Teacher | Role::Untrained => 0,
+        Role::Student if spec.student(&cell.student)?.knows.invert => 2,
+        _ => 1,
+    };
+    Ok(trainings * spec.training.steps)
+}
+
+/// Seconds of one core that all trainings take, of students that are not models from disk.
+fn seconds(plan: &Plan) -> Result<f64> {
+    let mut seconds = 0.0;
+    for (i, variant) in plan.variants.iter().enumerate() {
+        let spec = &variant.spec;
+        for student in spec.student.iter().filter(|student| student.start.is_none()) {
+            let own = plan.cells.iter().filter(|c| c.variant == i && c.student == student.name);
+            let steps = own.map(|cell| steps(spec, cell)).sum::<Result<usize>>()?;
+            if steps > 0 {
+                seconds +=
+                    steps as f64 * estimate::text_step(student, &spec.training, &spec.suite)?;
+            }
+        }
+    }
+    Ok(seconds)
+}
+
+fn summary(plan: &Plan) -> Result<String> {
     use std::fmt::Write as _;
     let mut roles: BTreeMap<Role, (usize, u64, usize)> = BTreeMap::new();
     for cell in &plan.cells {
-        let training = &plan.variants[cell.variant].spec.training;
-        let steps = match cell.role {
-            Role::Teacher | Role::Untrained => 0,
-            _ => training.steps,
-        };
+        let steps = steps(&plan.variants[cell.variant].spec, cell)?;
         let (cells, queries, all) = roles.entry(cell.role).or_default();
         (*cells, *queries, *all) = (*cells + 1, *queries + cell.budget, *all + steps);
     }
@@ -176,5 +201,11 @@ fn summary(plan: &Plan) -> String {
     for (role, (cells, queries, steps)) in roles {
         let _ = writeln!(text, "| {} | {cells} | {queries} | {steps} |", role.name());
     }
-    text
+    let jobs = job_count(0);
+    let time = estimate::about(seconds(plan)? / jobs as f64);
+    let _ = writeln!(
+        text,
+        "\nTraining alone takes {time} on {jobs} jobs; asking, own texts of students and exams come on top."
+    );
+    Ok(text)
 }

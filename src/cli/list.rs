@@ -1,5 +1,7 @@
 //! `retort list`: what configs can name, from the registries themselves.
 
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
 use retort::model::Arch;
 use retort::{Error, Result};
 use serde_json::{Value, json};
@@ -18,7 +20,9 @@ pub fn list(args: &List) -> Result<u8> {
     let rows = rows(args.kind)?;
     match args.format {
         Format::Md => {
-            put(&format!("| {:?} | what it is |\n|---|---|", args.kind).to_lowercase());
+            let kind = args.kind.to_possible_value();
+            let kind = kind.as_ref().map_or("kind", PossibleValue::get_name);
+            put(&format!("| {kind} | what it is |\n|---|---|"));
             rows.iter().for_each(|r| put(&format!("| `{}` | {} |", r.example, r.what)));
         }
         Format::Csv => {
@@ -111,7 +115,7 @@ fn defense(card: &retort::defense::DefenseCard) -> Result<Row> {
     Ok(Row {
         example: inline(&to_value(&card.example)?),
         what: format!(
-            "{}; on {}; its defender owns {}; counter {:?}",
+            "{}; on {}; its defender owns {}; counter: {}",
             card.paper,
             card.takes.join(", "),
             card.owns,

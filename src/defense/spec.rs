@@ -1,5 +1,6 @@
 //! The registry: what a config can name, and what is known of each kind before it runs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -94,6 +95,23 @@ pub enum Counter {
     MoreAccounts,
     /// Uses the top class only; nothing is left to recover.
     LabelOnly,
+}
+
+/// How a student comes to be it: the recovery that a config names, or what it knows.
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InverseTable => "recovery `inverse-table`",
+            Self::MatchedTemperature { t } => {
+                return write!(f, "recovery `matched-temperature` at t = {t}");
+            }
+            Self::Repeat => "recovery `average`",
+            Self::Jitter => "recovery `jitter`",
+            Self::InDistribution => "rows like the teacher's alone",
+            Self::MoreAccounts => "more accounts",
+            Self::LabelOnly => "recovery `top1`",
+        })
+    }
 }
 
 /// What `retort list defenses` shows.
