@@ -161,14 +161,12 @@ pub fn plan(args: &PlanArgs, source: Source) -> Result<u8> {
     Ok(0)
 }
 
-/// Steps of a cell's trainings. Who rebuilds scratchpads trains a model for it, too.
-fn steps(spec: &LanguageSpec, cell: &Cell) -> Result<usize> {
-    let trainings = match cell.role {
+/// Steps of a cell's training.
+fn steps(spec: &LanguageSpec, cell: &Cell) -> usize {
+    match cell.role {
         Role::Teacher | Role::Untrained => 0,
-        Role::Student if spec.student(&cell.student)?.knows.invert => 2,
-        _ => 1,
-    };
-    Ok(trainings * spec.training.steps)
+        _ => spec.training.steps,
+    }
 }
 
 /// Seconds of one core that all trainings take, of students that are not models from disk.
@@ -178,7 +176,7 @@ fn seconds(plan: &Plan) -> Result<f64> {
         let spec = &variant.spec;
         for student in spec.student.iter().filter(|student| student.start.is_none()) {
             let own = plan.cells.iter().filter(|c| c.variant == i && c.student == student.name);
-            let steps = own.map(|cell| steps(spec, cell)).sum::<Result<usize>>()?;
+            let steps = own.map(|cell| steps(spec, cell)).sum::<usize>();
             if steps > 0 {
                 seconds +=
                     steps as f64 * estimate::text_step(student, &spec.training, &spec.suite)?;
@@ -192,7 +190,7 @@ fn summary(plan: &Plan) -> Result<String> {
     use std::fmt::Write as _;
     let mut roles: BTreeMap<Role, (usize, u64, usize)> = BTreeMap::new();
     for cell in &plan.cells {
-        let steps = steps(&plan.variants[cell.variant].spec, cell)?;
+        let steps = steps(&plan.variants[cell.variant].spec, cell);
         let (cells, queries, all) = roles.entry(cell.role).or_default();
         (*cells, *queries, *all) = (*cells + 1, *queries + cell.budget, *all + steps);
     }
@@ -205,7 +203,7 @@ fn summary(plan: &Plan) -> Result<String> {
     let time = estimate::about(seconds(plan)? / jobs as f64);
     let _ = writeln!(
         text,
-        "\nTraining alone takes {time} on {jobs} jobs; asking, own texts of students and exams come on top."
+        "\nTraining alone takes {time} on {jobs} jobs; asking, own texts of students, rebuilt scratchpads and exams come on top."
     );
     Ok(text)
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde::Serialize;
 
 use super::exam::{Exam, Report, Share, Sheet, most};
+use super::inversion::{self, Pair};
 use super::master::{Disk, Master};
 use super::probes::Probes;
 use super::record::Honest;
@@ -52,6 +53,8 @@ pub struct Ground {
     honest: Shared<Honest>,
     /// What defenders hold in the place of students.
     proxy: Shared<Proxy>,
+    /// What students rebuild scratchpads with.
+    inverters: Shared<Student>,
     /// The teacher as an arm trained it.
     trained: Shared<Language>,
     shelf: Arc<Shelf>,
@@ -114,6 +117,7 @@ impl Ground {
             asked: Shared::default(),
             honest: Shared::default(),
             proxy: Shared::default(),
+            inverters: Shared::default(),
             trained: Shared::default(),
             shelf: Arc::clone(shelf),
         })
@@ -150,6 +154,21 @@ impl Ground {
     /// The model from disk that a student starts from.
     pub fn tunable(&self, start: &Start) -> Result<Arc<Tunable>> {
         shared(&self.shelf.starts, start.path().display().to_string(), || start.load())
+    }
+
+    /// The model with which a student rebuilds scratchpads, learnt from `worked` examples: the same behind every arm,
+    /// whatever the budget.
+    pub fn inverter(
+        &self,
+        spec: &LanguageSpec,
+        student: &StudentSpec,
+        worked: &[Pair],
+    ) -> Result<Arc<Student>> {
+        let seed = self.root.child("student").child("inverter");
+        let key = label(&(student.model, &student.start, worked.len()))?;
+        shared(&self.inverters, key, || {
+            inversion::inverter(&self.start(student, seed)?, &spec.training, worked, seed)
+        })
     }
 
     /// A student of the defender's own, and problems that others are not to learn.

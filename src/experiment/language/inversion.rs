@@ -1,6 +1,8 @@
 //! Trace inversion (arXiv:2603.07267): a model that learnt from worked examples writes the scratchpads that an API
 //! hides, given prompt and result.
 
+use std::sync::Arc;
+
 use super::exam::Candidate;
 use super::spec::Training;
 use super::student::Student;
@@ -30,22 +32,28 @@ fn result(completion: &[u8]) -> &[u8] {
     &text[text.iter().rposition(|b| *b == b'=').unwrap_or(text.len())..]
 }
 
-/// Bare results of `held` with scratchpads that a model wrote: `fresh` after it has learnt `worked` examples. One that comes to another
-/// result is dropped: the bare result stays.
-pub fn rebuilt(
+/// A model that writes scratchpads: `fresh` after it has learnt `worked` examples.
+pub fn inverter(
     fresh: &Student,
     training: &Training,
     worked: &[Pair],
-    held: Vec<Pair>,
     seed: Seed,
-) -> Result<Vec<Pair>> {
+) -> Result<Student> {
     let lessons = worked.iter().filter(|(prompt, _)| is_worked(prompt));
     let lessons = lessons.map(|(p, c)| (question(p, result(c)), c.clone()));
     let lessons: Vec<Pair> = lessons.collect();
     if lessons.is_empty() {
-        return Ok(held);
+        return Ok(fresh.clone());
     }
-    let inverter = fresh.learn(training, &lessons, seed)?;
+    fresh.learn(training, &lessons, seed)
+}
+
+/// Bare results of `held` with scratchpads that a model wrote, which is asked for where there are any. One that comes to
+/// another result is dropped: the bare result stays.
+pub fn rebuilt(
+    held: Vec<Pair>,
+    inverter: impl FnOnce() -> Result<Arc<Student>>,
+) -> Result<Vec<Pair>> {
     let bare = |(prompt, completion): &&Pair| {
         is_worked(prompt) && result(completion).len() > 1 && completion.starts_with(b"=")
     };
@@ -54,6 +62,10 @@ pub fn rebuilt(
         .filter(bare)
         .map(|(prompt, completion)| question(prompt, result(completion)))
         .collect();
+    if asked.is_empty() {
+        return Ok(held);
+    }
+    let inverter = inverter()?;
     let mut written = Vec::with_capacity(asked.len());
     for batch in asked.chunks(BATCH) {
         written.extend(inverter.write(batch, MOST)?);
@@ -99,11 +111,14 @@ mod tests {
         // A result that the worked examples do not lead to, and a capability without scratchpads.
         held.push((b"A3>".to_vec(), b"=7\0".to_vec()));
         held.push((b"Fc:a=b>".to_vec(), b"=b\0".to_vec()));
-        let back = rebuilt(&fresh, &training, &worked, held.clone(), Seed::new(1)).unwrap();
+        let made = |worked: &[Pair]| inverter(&fresh, &training, worked, Seed::new(1));
+        let back = rebuilt(held.clone(), || made(&worked).map(Arc::new)).unwrap();
         for (i, back) in (0..).zip(&back[..8]) {
             assert_eq!(*back, pair(b'0' + i, true));
         }
         assert_eq!(back[8..], held[8..]);
-        assert_eq!(rebuilt(&fresh, &training, &[], held.clone(), Seed::new(1)).unwrap(), held);
+        // Without examples nothing is learnt, and where nothing is bare nobody is asked.
+        assert_eq!(rebuilt(held.clone(), || made(&[]).map(Arc::new)).unwrap(), held);
+        assert_eq!(rebuilt(worked.clone(), || unreachable!()).unwrap(), worked);
     }
 }

@@ -177,9 +177,7 @@ pub fn learnt(
     if student.knows.worked > 0 {
         let worked = worked(ground, student.knows.worked)?;
         if student.knows.invert {
-            let seed = seed.child("inverter");
-            let fresh = ground.start(student, seed)?;
-            pairs = rebuilt(&fresh, &spec.training, &worked, pairs, seed)?;
+            pairs = rebuilt(pairs, || ground.inverter(spec, student, &worked))?;
         }
         pairs.extend(worked);
     }
