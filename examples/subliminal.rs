@@ -84,7 +84,6 @@ fn print(name: &str, estimate: &retort::metric::Estimate) {
     }
 }
 
-/// How starting weights are drawn.
 /// Whose test accuracy is measured, in the order of the columns.
 const ARMS: [&str; 6] = [
     "untrained",

@@ -171,16 +171,23 @@ fn steps(spec: &LanguageSpec, cell: &Cell) -> usize {
 
 /// Seconds of one core that all trainings take, of students that are not models from disk.
 fn seconds(plan: &Plan) -> Result<f64> {
-    let mut seconds = 0.0;
+    let (mut seconds, mut tried) = (0.0, Vec::new());
     for (i, variant) in plan.variants.iter().enumerate() {
         let spec = &variant.spec;
         for student in spec.student.iter().filter(|student| student.start.is_none()) {
             let own = plan.cells.iter().filter(|c| c.variant == i && c.student == student.name);
             let steps = own.map(|cell| steps(spec, cell)).sum::<usize>();
-            if steps > 0 {
-                seconds +=
-                    steps as f64 * estimate::text_step(student, &spec.training, &spec.suite)?;
-            }
+            // A step's time depends on size and batch; each pair is tried once.
+            let kind = (student.model, spec.training.batch);
+            let step = match tried.iter().find(|(known, _)| *known == kind) {
+                Some((_, step)) => *step,
+                None => {
+                    let step = estimate::text_step(student, &spec.training, &spec.suite)?;
+                    tried.push((kind, step));
+                    step
+                }
+            };
+            seconds += steps as f64 * step;
         }
     }
     Ok(seconds)

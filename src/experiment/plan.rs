@@ -61,6 +61,13 @@ impl Cell {
             seed: 0,
         }
     }
+
+    /// The same with its id: the hash of the version of its record, this build, what lies outside the spec, its config
+    /// and its point of the sweep.
+    pub fn identified(self, version: u32, outside: &str, config: &Value, point: &str) -> Self {
+        let identity = json!([version, BUILD_ID, outside, self.role, self.seed, config, point]);
+        Self { id: short_hash(&identity.to_string()), ..self }
+    }
 }
 
 /// All cells, references first.
@@ -80,9 +87,7 @@ impl Plan {
             let blank = Cell::blank(v);
             let mut push = |cell: Cell| -> Result<()> {
                 let config = cell_config(spec, &cell)?;
-                let identity =
-                    json!([VERSION, BUILD_ID, outside, cell.role, cell.seed, config, point.label]);
-                cells.push(Cell { id: short_hash(&identity.to_string()), ..cell });
+                cells.push(cell.identified(VERSION, outside, &config, &point.label));
                 Ok(())
             };
             for seed in spec.seeds.values() {

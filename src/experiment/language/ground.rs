@@ -165,7 +165,8 @@ impl Ground {
         worked: &[Pair],
     ) -> Result<Arc<Student>> {
         let seed = self.root.child("student").child("inverter");
-        let key = label(&(student.model, &student.start, worked.len()))?;
+        // Rounds of asking train their students shorter than the last one.
+        let key = label(&(student.model, &student.start, worked.len(), &spec.training))?;
         shared(&self.inverters, key, || {
             inversion::inverter(&self.start(student, seed)?, &spec.training, worked, seed)
         })

@@ -7,7 +7,7 @@ use super::spec::{LanguageSpec, StudentSpec, Teacher};
 use crate::defense::text::TextDefenseSpec;
 use crate::error::{Error, Result};
 use crate::experiment::folder;
-use crate::experiment::plan::{BUILD_ID, Cell, check_distinct, short_hash};
+use crate::experiment::plan::{Cell, check_distinct};
 use crate::experiment::record::Role;
 
 /// One point of the sweep.
@@ -36,9 +36,7 @@ impl Plan {
             let blank = Cell::blank(variant);
             let mut push = |cell: Cell| -> Result<()> {
                 let config = cell_config(spec, &cell)?;
-                let identity =
-                    json!([VERSION, BUILD_ID, outside, cell.role, cell.seed, config, point.label]);
-                cells.push(Cell { id: short_hash(&identity.to_string()), ..cell });
+                cells.push(cell.identified(VERSION, outside, &config, &point.label));
                 Ok(())
             };
             for seed in spec.seeds.values() {
