@@ -9,13 +9,14 @@ use retort::experiment::campaign::record::{Assumption, CampaignRecord, Part};
 use retort::experiment::campaign::{Campaigns, Cell, Plan, Variant};
 use retort::experiment::config::{self, Source};
 use retort::experiment::folder::{self, RunFolder};
-use retort::experiment::sweep::{Jobs, Watch as _};
+use retort::experiment::sweep::Event;
 use retort::{Result, report};
 
 use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
 use super::progress::Progress;
-use super::run::{comparable, compare, job_count, run_dir, shown_command};
-use super::{load, put, signal};
+use super::run::{comparable, compare};
+use super::running::{Running, job_count};
+use super::{load, put};
 
 /// Whether a config is a scenario.
 pub fn is(source: &Source) -> bool {
@@ -48,37 +49,16 @@ fn load(source: &Source) -> Result<Loaded> {
 /// Runs or resumes a campaign, writes its report, prints its tables.
 pub fn run(args: &Run, source: Source, common: &Common) -> Result<u8> {
     let Loaded { base, plan } = load(&source)?;
-    let progress = Progress::new(common.quiet);
-    let dir = run_dir(args, &base.scenario.name, &plan.manifest());
-    let folder = RunFolder::open(&dir, &config::resolved(&base), &plan.manifest())?;
-    progress.note(&format!("run folder {}", dir.display()));
-    let stop = signal::stop_flag()?;
-    let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
-    let there = plan.cells.iter().filter(|c| folder.read::<CampaignRecord>(&c.id).is_some());
-    progress.begin(plan.cells.len(), there.count());
-    let finished = Campaigns::new(&plan, &folder).run_all(&jobs, |done, cell, failure| {
-        progress.ended(done, &describe(cell), failure, "");
-    });
-    progress.end();
-    let finished = finished?;
-    progress.note(&format!(
-        "{} cells computed, {} skipped, {} failed",
-        finished.computed,
-        finished.skipped,
-        finished.failed.len()
-    ));
-    let name = &base.scenario.name;
-    let command = shown_command(args);
+    let (name, progress) = (&base.scenario.name, Progress::new(common.quiet));
+    let running = Running::open(args, progress, name, &config::resolved(&base), &plan.manifest())?;
+    let Running { folder, progress, .. } = &running;
+    let what = |i: usize| describe(&plan.cells[i]);
+    let told = |event: Event<'_, CampaignRecord>| progress.hear(&event, what, |_| String::new());
+    let finished = Campaigns::new(&plan, folder).run_all(&running.jobs(), told);
+    let finished = progress.end(finished, |i| format!("{} {}", plan.cells[i].id, what(i)))?;
+    let command = running.command();
     let pages = report::campaign::build(&finished.records, name, &command, &assumptions(&base))?;
-    for (name, bytes) in &pages.files {
-        folder.put(name, bytes)?;
-    }
-    put(&pages.table(args.format.into()));
-    progress.note(&format!("report {}", dir.join("report.html").display()));
-    for (cell, text) in &finished.failed {
-        eprintln!("failed: {} {}: {text}", cell.id, describe(cell));
-    }
-    Ok(if finished.failed.is_empty() { 0 } else { 3 })
+    running.close(&pages.files, &pages.table(args.format.into()), finished.failed.len())
 }
 
 /// Recomputes cells of a run and compares their bytes.

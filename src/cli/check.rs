@@ -11,7 +11,7 @@ use super::estimate::{self, Work};
 use super::language;
 use super::load::{self, Loaded};
 use super::put;
-use super::run::job_count;
+use super::running::job_count;
 
 /// Checks a config; prints the resolved one on request.
 pub fn check(args: &Check, common: &Common) -> Result<u8> {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use retort::experiment::config::{self, Source};
-use retort::experiment::folder::{self, RunFolder};
+use retort::experiment::folder;
 use retort::experiment::language::plan::{Plan, Variant};
 use retort::experiment::language::record::LanguageRecord;
 use retort::experiment::language::spec::LanguageSpec;
 use retort::experiment::language::{Languages, files};
 use retort::experiment::plan::Cell;
 use retort::experiment::record::Role;
-use retort::experiment::sweep::{Jobs, Watch as _};
+use retort::experiment::sweep::Event;
 use retort::model::Cache;
 use retort::{Result, report};
 
@@ -18,8 +18,9 @@ use super::args::{Check, Common, Format, Plan as PlanArgs, Report, Run, Verify};
 use super::check::listed;
 use super::estimate;
 use super::progress::{Progress, describe};
-use super::run::{comparable, compare, job_count, run_dir, shown_command};
-use super::{load, put, signal};
+use super::run::{comparable, compare};
+use super::running::{Running, job_count};
+use super::{load, put};
 
 /// Whether a config is a language experiment.
 pub fn is(source: &Source) -> bool {
@@ -60,36 +61,15 @@ pub fn run(args: &Run, source: Source, common: &Common) -> Result<u8> {
     let Loaded { base, plan } = load(&source)?;
     let progress = Progress::new(common.quiet);
     let cache = cache(Some(&progress));
-    let dir = run_dir(args, &base.name, &plan.manifest());
-    let folder = RunFolder::open(&dir, &config::resolved(&base), &plan.manifest())?;
-    progress.note(&format!("run folder {}", dir.display()));
-    let stop = signal::stop_flag()?;
-    let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
-    let there = plan.cells.iter().filter(|c| folder.read::<LanguageRecord>(&c.id).is_some());
-    progress.begin(plan.cells.len(), there.count());
-    let finished = Languages::new(&plan, &cache).run_all(&folder, &jobs, |ended| {
-        let what = describe(&plan.cells[ended.cell]);
-        progress.ended(ended.done, &what, ended.result.err(), "");
-    });
-    progress.end();
-    let finished = finished?;
-    progress.note(&format!(
-        "{} cells computed, {} skipped, {} failed",
-        finished.computed,
-        finished.skipped,
-        finished.failed.len()
-    ));
-    let pages = report::language::build(&finished.records, &base.name, &shown_command(args))?;
-    for (name, bytes) in &pages.files {
-        folder.put(name, bytes)?;
-    }
-    put(&pages.table(args.format.into()));
-    progress.note(&format!("report {}", dir.join("report.html").display()));
-    for (i, text) in &finished.failed {
-        let cell = &plan.cells[*i];
-        eprintln!("failed: {} {}: {text}", cell.id, describe(cell));
-    }
-    Ok(if finished.failed.is_empty() { 0 } else { 3 })
+    let resolved = config::resolved(&base);
+    let running = Running::open(args, progress, &base.name, &resolved, &plan.manifest())?;
+    let Running { folder, progress, .. } = &running;
+    let what = |i: usize| describe(&plan.cells[i]);
+    let told = |event: Event<'_, LanguageRecord>| progress.hear(&event, what, |_| String::new());
+    let finished = Languages::new(&plan, &cache).run_all(folder, &running.jobs(), told);
+    let finished = progress.end(finished, |i| format!("{} {}", plan.cells[i].id, what(i)))?;
+    let pages = report::language::build(&finished.records, &base.name, &running.command())?;
+    running.close(&pages.files, &pages.table(args.format.into()), finished.failed.len())
 }
 
 /// Recomputes cells of a run and compares their bytes.

@@ -12,6 +12,7 @@ mod progress;
 mod report;
 mod reproduce;
 mod run;
+mod running;
 mod score;
 mod serve;
 mod signal;

@@ -1,21 +1,21 @@
 //! A bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal as _;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use retort::Result;
 use retort::experiment::plan::Cell;
-use retort::experiment::record::{Record, Role};
-use retort::experiment::sweep::Watch;
-use std::sync::Mutex;
+use retort::experiment::record::Role;
+use retort::experiment::sweep::{Computed, Event};
 
 /// Shows how a sweep goes, on stderr.
 pub struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
     total: AtomicUsize,
-    done: AtomicUsize,
     last: Mutex<Instant>,
     started: Instant,
 }
@@ -36,7 +36,7 @@ impl Progress {
             bar
         });
         let now = started();
-        Self { quiet, bar, total: 0.into(), done: 0.into(), last: Mutex::new(now), started: now }
+        Self { quiet, bar, total: 0.into(), last: Mutex::new(now), started: now }
     }
 
     fn line(&self, text: &str) {
@@ -46,11 +46,47 @@ impl Progress {
         }
     }
 
-    /// A cell ended, the `done`th of all, with the message of its failure.
-    pub fn ended(&self, done: usize, what: &str, failure: Option<&str>, result: &str) {
-        if let Some(failure) = failure {
-            self.line(&format!("FAILED {what}: {failure}"));
+    /// A line for people, but not for quiet ones.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
         }
+    }
+
+    /// Shows what happens in a run; `what` names the cell at a place of its plan, `short` says what came out of one.
+    pub fn hear<R>(
+        &self,
+        event: &Event<'_, R>,
+        what: impl Fn(usize) -> String,
+        short: impl Fn(&R) -> String,
+    ) {
+        match *event {
+            Event::Begins { total, there } => self.begin(total, there),
+            Event::Ends { done, cell, result } => {
+                let what = what(cell);
+                if let Err(failure) = result {
+                    self.line(&format!("FAILED {what}: {failure}"));
+                }
+                self.ended(done, &what, &result.map(short).unwrap_or_default());
+            }
+        }
+    }
+
+    fn begin(&self, total: usize, there: usize) {
+        self.total.store(total, Ordering::Relaxed);
+        if there > 0 {
+            self.note(&format!("{there} of {total} cells are there already and are skipped"));
+        } else {
+            self.note(&format!("{total} cells to compute"));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_position(there as u64);
+        }
+    }
+
+    /// A cell ended, the `done`th of all.
+    fn ended(&self, done: usize, what: &str, result: &str) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
             bar.set_message(what.to_string());
@@ -65,11 +101,23 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
-    pub fn end(&self) {
+    /// Takes the bar away, and says what a run ended with; `what` names the cell at a place of its plan.
+    pub fn end<R>(
+        &self,
+        finished: Result<Computed<R>>,
+        what: impl Fn(usize) -> String,
+    ) -> Result<Computed<R>> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        let finished = finished?;
+        let Computed { computed, skipped, failed, .. } = &finished;
+        let lost = failed.len();
+        self.note(&format!("{computed} cells computed, {skipped} skipped, {lost} failed"));
+        for (cell, text) in failed {
+            self.line(&format!("failed: {}: {text}", what(*cell)));
+        }
+        Ok(finished)
     }
 }
 
@@ -81,36 +129,6 @@ fn started() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "progress shows real time; no result does")]
 fn since(start: Instant) -> Duration {
     start.elapsed()
-}
-
-impl Watch for Progress {
-    fn begin(&self, total: usize, done: usize) {
-        self.total.store(total, Ordering::Relaxed);
-        self.done.store(done, Ordering::Relaxed);
-        if done > 0 {
-            self.note(&format!("{done} of {total} cells are there already and are skipped"));
-        } else {
-            self.note(&format!("{total} cells to compute"));
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        }
-    }
-
-    fn cell(&self, cell: &Cell, record: Option<&Record>, error: Option<&str>) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        let agreement = record.and_then(|r| r.get("agreement"));
-        let agreement = agreement.map(|a| format!(", agreement {a:.3}")).unwrap_or_default();
-        let error = error.map(|e| format!("cell {}: {e}", cell.id));
-        self.ended(done, &describe(cell), error.as_deref(), &agreement);
-    }
-
-    fn note(&self, text: &str) {
-        if !self.quiet {
-            self.line(text);
-        }
-    }
 }
 
 /// What a cell is, in a few words.

@@ -34,13 +34,7 @@ pub fn report(args: &Report, common: &Common) -> Result<u8> {
 /// Writes the files of a report where they are asked for.
 pub fn write(args: &Report, common: &Common, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
-    for (name, bytes) in files {
-        let path = out.join(name);
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(retort::Error::io(parent))?;
-        }
-        folder::write_atomic(&path, bytes)?;
-    }
+    folder::write_files(&out, files)?;
     if !common.quiet {
         eprintln!("report {}", out.join("report.html").display());
     }

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use retort::experiment::folder::{RunFolder, write_atomic};
-use retort::experiment::sweep::{Jobs, Watch as _};
-use retort::report::reproduce::{self, Expected, Judged, Outcome, Rule, Verdict};
+use retort::experiment::folder::{RunFolder, write_atomic, write_files};
+use retort::experiment::sweep::Jobs;
+use retort::report::reproduce::{Expected, Judged, Outcome, Rule, Verdict};
+use retort::report::{self, reproduce};
 use retort::{Error, Result};
 
 use super::args::{Common, Reproduce};
 use super::progress::Progress;
-use super::run::{compute, job_count, write_pages};
+use super::run::compute;
+use super::running::job_count;
 use super::{load, put, signal};
 
 /// Runs what `expected.toml` files compare, and judges it.
@@ -36,7 +38,9 @@ pub fn reproduce(args: &Reproduce, common: &Common) -> Result<u8> {
             let folder = RunFolder::open(&out, &loaded.resolved, &loaded.plan.manifest())?;
             let finished = compute(&mut loaded, &folder, &jobs, &progress)?;
             failed |= !finished.failed.is_empty();
-            write_pages(&finished, &loaded.name, &format!("retort reproduce {name}"), &folder)?;
+            let command = format!("retort reproduce {name}");
+            let pages = report::build(&finished.records, &loaded.name, &command)?;
+            write_files(&out, &pages.files)?;
             let own = expected.row.iter().enumerate().filter(|(_, row)| row.config == config);
             for (place, row) in own {
                 rows.push((place, row.judge(&finished.records)?));

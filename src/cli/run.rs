@@ -1,19 +1,17 @@
 //! `retort run` and `retort verify`.
 
-use std::path::PathBuf;
-
 use retort::experiment::folder::{RunFolder, record_bytes};
 use retort::experiment::provenance;
-use retort::experiment::record::Role;
-use retort::experiment::sweep::{self, Grounds, Jobs};
+use retort::experiment::record::{Record, Role};
+use retort::experiment::sweep::{self, Computed, Event, Grounds, Jobs};
 use retort::report;
 use retort::{Error, Result};
 
 use super::args::{Common, Run, Verify};
-use super::progress::Progress;
+use super::progress::{Progress, describe};
+use super::put;
+use super::running::Running;
 use super::{campaign, language, load};
-use super::{put, signal};
-use retort::experiment::sweep::Watch as _;
 
 /// Runs or resumes a sweep, writes its tables and report, prints the table.
 pub fn run(args: &Run, common: &Common) -> Result<u8> {
@@ -29,30 +27,11 @@ pub fn run(args: &Run, common: &Common) -> Result<u8> {
     for warning in &loaded.warnings {
         progress.note(&format!("warning: {warning}"));
     }
-    let dir = run_dir(args, &loaded.name, &loaded.plan.manifest());
-    let folder = RunFolder::open(&dir, &loaded.resolved, &loaded.plan.manifest())?;
-    progress.note(&format!("run folder {}", dir.display()));
-    let stop = signal::stop_flag()?;
-    let jobs = Jobs { count: job_count(args.jobs), stop: &stop, fail_fast: args.fail_fast };
-    let finished = compute(&mut loaded, &folder, &jobs, &progress)?;
-    let pages = write_pages(&finished, &loaded.name, &shown_command(args), &folder)?;
-    put(&pages.table(args.format.into()));
-    progress.note(&format!("report {}", dir.join("report.html").display()));
-    Ok(if finished.failed.is_empty() { 0 } else { 3 })
-}
-
-/// Writes tables, figures and the page of a run into its folder.
-pub fn write_pages(
-    finished: &sweep::Finished,
-    name: &str,
-    command: &str,
-    folder: &RunFolder,
-) -> Result<report::Pages> {
-    let pages = report::build(&finished.records, name, command)?;
-    for (file, bytes) in &pages.files {
-        folder.put(file, bytes)?;
-    }
-    Ok(pages)
+    let manifest = loaded.plan.manifest();
+    let running = Running::open(args, progress, &loaded.name, &loaded.resolved, &manifest)?;
+    let finished = compute(&mut loaded, &running.folder, &running.jobs(), &running.progress)?;
+    let pages = report::build(&finished.records, &loaded.name, &running.command())?;
+    running.close(&pages.files, &pages.table(args.format.into()), finished.failed.len())
 }
 
 /// Computes what is missing of an experiment, and says what failed.
@@ -61,26 +40,19 @@ pub fn compute(
     folder: &RunFolder,
     jobs: &Jobs<'_>,
     progress: &Progress,
-) -> Result<sweep::Finished> {
+) -> Result<Computed<Record>> {
     // Fewer teachers than cores: each may use several, where its recipe has shards.
-    let teachers = loaded.plan.cells.iter().filter(|cell| cell.role == Role::Teacher).count();
+    let cells = &loaded.plan.cells;
+    let teachers = cells.iter().filter(|cell| cell.role == Role::Teacher).count();
     loaded.rim.threads = jobs.count / teachers.clamp(1, jobs.count);
-    let finished = sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, folder, jobs, progress);
-    progress.end();
-    let finished = finished?;
-    progress.note(&format!(
-        "{} cells computed, {} skipped, {} failed",
-        finished.computed,
-        finished.skipped,
-        finished.failed.len()
-    ));
-    for (cell, text) in &finished.failed {
-        eprintln!(
-            "failed: {} {} {} x {} seed {}: {text}",
-            cell.id, cell.arm, cell.student, cell.budget, cell.seed
-        );
-    }
-    Ok(finished)
+    let what = |i: usize| describe(&cells[i]);
+    let short = |record: &Record| match record.get("agreement") {
+        Some(agreement) => format!(", agreement {agreement:.3}"),
+        None => String::new(),
+    };
+    let told = |event: Event<'_, Record>| progress.hear(&event, what, short);
+    let finished = sweep::run_all(&loaded.plan, &loaded.data, &loaded.rim, folder, jobs, told);
+    progress.end(finished, |i| format!("{} {}", cells[i].id, what(i)))
 }
 
 /// Recomputes cells of a run and compares their bytes.
@@ -149,49 +121,4 @@ fn folder_class(run: &std::path::Path) -> Option<String> {
     let text = std::fs::read_to_string(run.join("provenance.jsonl")).ok()?;
     let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
     Some(first.get("machine")?.as_str()?.to_string())
-}
-
-/// Where a run goes: the folder asked for, the newest unfinished one of this manifest, or a new one.
-pub fn run_dir(args: &Run, name: &str, manifest: &str) -> PathBuf {
-    if let Some(dir) = &args.out {
-        return dir.clone();
-    }
-    let root = PathBuf::from("runs").join(name);
-    if !args.new
-        && let Some(dir) = sweep::unfinished(&root, manifest)
-    {
-        return dir;
-    }
-    let (day, time) = provenance::stamp();
-    let dir = root.join(day).join(time);
-    let mut free = dir.clone();
-    let mut n = 1;
-    while free.join("manifest.jsonl").exists() {
-        n += 1;
-        free = dir.with_file_name(format!(
-            "{}-{n}",
-            dir.file_name().unwrap_or_default().to_string_lossy()
-        ));
-    }
-    free
-}
-
-/// Cells at a time: what was asked, or one a core.
-pub fn job_count(asked: usize) -> usize {
-    if asked > 0 {
-        asked
-    } else {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    }
-}
-
-/// The command as it can be typed again.
-pub fn shown_command(args: &Run) -> String {
-    let mut words = vec!["retort run".to_string()];
-    if args.config.multirun {
-        words.push("-m".into());
-    }
-    words.push(args.config.config.display().to_string());
-    words.extend(args.config.overrides.iter().cloned());
-    words.join(" ")
 }

@@ -1,5 +1,6 @@
 //! The run folder and its files. Every file appears by write-to-temp, fsync and rename.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -74,15 +75,18 @@ impl RunFolder {
             .map_err(Error::io(&path))?;
         writeln!(file, "{line}").map_err(Error::io(&path))
     }
+}
 
-    /// Writes a file of the run as a whole.
-    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.dir.join(name);
+/// Writes the files of a report below `dir`, by their names.
+pub fn write_files(dir: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    for (name, bytes) in files {
+        let path = dir.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
         }
-        write_atomic(&path, bytes)
+        write_atomic(&path, bytes)?;
     }
+    Ok(())
 }
 
 /// The bytes of `record.json`.

@@ -20,16 +20,6 @@ use super::world::{Ground, Rim};
 use super::{provenance, run};
 use crate::error::{Error, Result};
 
-/// What happens, for whoever shows progress.
-pub trait Watch: Sync {
-    /// `total` cells, of which `done` were there already.
-    fn begin(&self, total: usize, done: usize);
-    /// A cell ended. `error` is set if it failed.
-    fn cell(&self, cell: &Cell, record: Option<&Record>, error: Option<&str>);
-    /// A line for people.
-    fn note(&self, text: &str);
-}
-
 /// How a sweep is run.
 pub struct Jobs<'a> {
     /// Worker threads.
@@ -38,18 +28,6 @@ pub struct Jobs<'a> {
     pub stop: &'a AtomicBool,
     /// Stop at the first failed cell.
     pub fail_fast: bool,
-}
-
-/// What a sweep ended with.
-pub struct Finished {
-    /// Records of finished cells, in plan order.
-    pub records: Vec<Record>,
-    /// Cells that failed, with their message, in plan order.
-    pub failed: Vec<(Cell, String)>,
-    /// Cells computed now.
-    pub computed: usize,
-    /// Cells that were there before.
-    pub skipped: usize,
 }
 
 /// Grounds of a plan, laid on first use and shared by all cells of a (variant, seed).
@@ -113,14 +91,19 @@ pub struct Computed<R> {
     pub skipped: usize,
 }
 
-/// A cell that ended.
-pub struct Ended<'a, R> {
-    /// How many have ended by now.
-    pub done: usize,
-    /// Its place in the plan.
-    pub cell: usize,
-    /// What it left, or why it failed.
-    pub result: std::result::Result<&'a R, &'a str>,
+/// What happens, for whoever shows progress.
+pub enum Event<'a, R> {
+    /// So many cells in all, of which some are there already.
+    Begins { total: usize, there: usize },
+    /// A cell ended.
+    Ends {
+        /// How many have ended by now.
+        done: usize,
+        /// Its place in the plan.
+        cell: usize,
+        /// What it left, or why it failed.
+        result: std::result::Result<&'a R, &'a str>,
+    },
 }
 
 /// Computes those of the cells called `ids` that `folder` lacks. `queues` cuts their places into queues, one
@@ -131,13 +114,14 @@ pub fn run_missing<R: Serialize + DeserializeOwned + Send>(
     jobs: &Jobs<'_>,
     queues: impl FnOnce(Vec<usize>) -> Vec<Vec<usize>>,
     compute: impl Fn(usize, usize) -> Result<R> + Sync,
-    mut told: impl FnMut(Ended<'_, R>),
+    mut told: impl FnMut(Event<'_, R>),
 ) -> Result<Computed<R>> {
     let mut records: BTreeMap<usize, R> = BTreeMap::new();
     for (i, id) in ids.iter().enumerate() {
         records.extend(folder.read(id).map(|record| (i, record)));
     }
     let skipped = records.len();
+    told(Event::Begins { total: ids.len(), there: skipped });
     let missing = (0..ids.len()).filter(|i| !records.contains_key(i)).collect();
     let mut failed = BTreeMap::new();
     for queue in queues(missing) {
@@ -149,7 +133,7 @@ pub fn run_missing<R: Serialize + DeserializeOwned + Send>(
         };
         in_parallel(&queue, jobs, &work, |cell, result| {
             let done = records.len() + failed.len() + 1;
-            told(Ended { done, cell, result: result.as_ref().map_err(String::as_str) });
+            told(Event::Ends { done, cell, result: result.as_ref().map_err(String::as_str) });
             match result {
                 Ok(record) => drop(records.insert(cell, record)),
                 Err(text) => drop(failed.insert(cell, text)),
@@ -164,6 +148,12 @@ pub fn run_missing<R: Serialize + DeserializeOwned + Send>(
     Ok(Computed { records, failed, computed, skipped })
 }
 
+/// Teachers before all others: every other cell needs one, and two threads must not train the same.
+pub fn teachers_first(cells: &[Cell], missing: Vec<usize>) -> Vec<Vec<usize>> {
+    let (teachers, rest) = missing.into_iter().partition(|&i| cells[i].role == Role::Teacher);
+    vec![teachers, rest]
+}
+
 /// Runs what is missing of `plan` into `folder`.
 pub fn run_all(
     plan: &Plan,
@@ -171,26 +161,13 @@ pub fn run_all(
     rim: &Rim,
     folder: &RunFolder,
     jobs: &Jobs<'_>,
-    watch: &dyn Watch,
-) -> Result<Finished> {
+    told: impl FnMut(Event<'_, Record>),
+) -> Result<Computed<Record>> {
     let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
     let grounds = Grounds::new(plan, data, rim);
-    // Teachers first: every other cell needs one, and two threads must not train the same.
-    let teachers_first = |missing: Vec<usize>| {
-        watch.begin(ids.len(), ids.len() - missing.len());
-        let (teachers, rest) =
-            missing.into_iter().partition(|&i| plan.cells[i].role == Role::Teacher);
-        vec![teachers, rest]
-    };
+    let queues = |missing| teachers_first(&plan.cells, missing);
     let compute = |i: usize, _| grounds.compute(&plan.cells[i]);
-    let told = |ended: Ended<'_, Record>| {
-        let cell = &plan.cells[ended.cell];
-        watch.cell(cell, ended.result.ok(), ended.result.err());
-    };
-    let Computed { records, failed, computed, skipped } =
-        run_missing(&ids, folder, jobs, teachers_first, compute, told)?;
-    let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
-    Ok(Finished { records, failed, computed, skipped })
+    run_missing(&ids, folder, jobs, queues, compute, told)
 }
 
 /// Computes every item of a queue on worker threads and hands each end, in whatever order, to `done`.

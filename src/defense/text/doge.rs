@@ -95,7 +95,6 @@ fn scratchpads(lessons: &Corpus) -> Array2<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::language::lesson::corpus;
 
     #[test]
     fn scratchpads_are_what_comes_before_the_result_of_worked_out_answers() {
@@ -106,7 +105,7 @@ mod tests {
             (b"Fc:a=>", b"a=\0"),
             (b"A1+1>", b"no\0"),
         ];
-        let places = scratchpads(&corpus(pairs.into_iter(), 16).unwrap());
+        let places = scratchpads(&Corpus::of(pairs.into_iter(), 16, 0).unwrap());
         let marked: Vec<Vec<usize>> =
             places.rows().into_iter().map(|row| (0..16).filter(|at| row[*at]).collect()).collect();
         // The position before each token: 34.7 from the end of `A3+4>` on.

@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::data::suite::{Capability, Grade, Problem, Ranges, Split, Suite, grade};
-use crate::experiment::language::lesson;
-use crate::experiment::language::teacher::shipped;
 use crate::metric::Pairs;
 use crate::model::Device;
-use crate::model::language::{Decoder, Language, Reveal};
+use crate::model::language::{Corpus, Decoder, Language, Reveal};
 use crate::seed::Seed;
 
 const KEY: u64 = 3;
@@ -58,6 +56,12 @@ fn answers(
     all
 }
 
+/// The suite's teacher.
+fn shipped() -> Language {
+    let bytes = include_bytes!("../../../assets/suite-teacher.safetensors");
+    Language::from_bytes(bytes, "suite-teacher.safetensors").unwrap().0
+}
+
 /// A fresh proxy, and a lesson that it does not know.
 fn proxy() -> Proxy {
     let plan = r#"{ "vocabulary": 256, "context": 64, "layers": 1, "heads": 1, "width": 8 }"#;
@@ -65,7 +69,7 @@ fn proxy() -> Proxy {
     let model = Language::init(&plan, Device::Cpu, Seed::new(1)).unwrap();
     let problem = &asking(1).problems[0];
     let pairs = [(&problem.prompt[..], &problem.answer[..])];
-    Proxy { model, lessons: lesson::corpus(pairs.into_iter(), 64).unwrap() }
+    Proxy { model, lessons: Corpus::of(pairs.into_iter(), 64, 0).unwrap() }
 }
 
 fn stack(specs: &[TextDefenseSpec], key: u64) -> TextStack {
@@ -88,7 +92,7 @@ fn graded(asking: &Asking, answers: &[Completion]) -> Vec<Grade> {
 
 #[test]
 fn every_defense_keeps_what_it_says_it_keeps() {
-    let (teacher, asking) = (shipped().unwrap(), asking(30));
+    let (teacher, asking) = (shipped(), asking(30));
     let clean = answers(&mut TextStack::default(), &teacher, &asking, 64, FULL);
     let clean_grades = graded(&asking, &clean);
     let text = |p: &Problem| p.capability == Capability::Text;
@@ -127,7 +131,7 @@ fn every_defense_keeps_what_it_says_it_keeps() {
 
 #[test]
 fn answers_depend_on_the_key_alone_and_not_on_how_prompts_are_cut() {
-    let (teacher, asking) = (shipped().unwrap(), asking(8));
+    let (teacher, asking) = (shipped(), asking(8));
     let reveal = Some(Reveal::Steered { k: 4 });
     let mut stacks: Vec<Vec<TextDefenseSpec>> =
         TextDefenseSpec::examples().into_iter().map(|spec| vec![spec]).collect();
@@ -144,7 +148,7 @@ fn answers_depend_on_the_key_alone_and_not_on_how_prompts_are_cut() {
 
 #[test]
 fn only_who_says_so_remembers_what_was_asked() {
-    let (teacher, asking) = (shipped().unwrap(), asking(12));
+    let (teacher, asking) = (shipped(), asking(12));
     let count = asking.prompts.len();
     let back = Asking {
         problems: asking.problems.iter().rev().cloned().collect(),
@@ -198,7 +202,7 @@ fn every_kind_has_an_example_that_is_read_back_and_slips_are_refused() {
 
 #[test]
 fn a_watermark_is_found_by_its_key_in_free_text_and_costs_no_results() {
-    let (teacher, mut asking) = (shipped().unwrap(), asking(120));
+    let (teacher, mut asking) = (shipped(), asking(120));
     let text = |i: &usize| asking.problems[*i].capability == Capability::Text;
     let texts: Vec<usize> = (0..asking.problems.len()).filter(text).collect();
     asking.prompts = texts.iter().map(|&i| asking.prompts[i].clone()).collect();

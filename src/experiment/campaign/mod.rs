@@ -8,4 +8,4 @@ pub mod record;
 mod run;
 
 pub use plan::{Cell, Plan, Variant};
-pub use run::{Campaigns, Finished};
+pub use run::Campaigns;

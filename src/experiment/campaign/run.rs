@@ -13,19 +13,7 @@ use crate::campaign::outcome::simulate;
 use crate::campaign::spec::{ArmSpec, Scenario};
 use crate::error::{Error, Result};
 use crate::experiment::folder::RunFolder;
-use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
-
-/// What a run ended with.
-pub struct Finished {
-    /// Records of finished cells, in plan order.
-    pub records: Vec<CampaignRecord>,
-    /// Cells that failed, with their message.
-    pub failed: Vec<(Cell, String)>,
-    /// Cells computed now.
-    pub computed: usize,
-    /// Cells that were there before.
-    pub skipped: usize,
-}
+use crate::experiment::sweep::{Computed, Event, Jobs, run_missing};
 
 /// Something computed once for several cells, or why it could not be.
 type Once<T> = OnceLock<std::result::Result<T, String>>;
@@ -56,13 +44,12 @@ impl<'a> Campaigns<'a> {
         }
     }
 
-    /// Runs what is missing. `told` hears of each cell that ends: its number among all, and the message of a
-    /// failure.
+    /// Runs what is missing.
     pub fn run_all(
         &self,
         jobs: &Jobs<'_>,
-        mut told: impl FnMut(usize, &Cell, Option<&str>),
-    ) -> Result<Finished> {
+        told: impl FnMut(Event<'_, CampaignRecord>),
+    ) -> Result<Computed<CampaignRecord>> {
         let Self { plan, folder, .. } = self;
         let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
         let go_on = || match jobs.stop.load(Ordering::SeqCst) {
@@ -82,13 +69,7 @@ impl<'a> Campaigns<'a> {
         // Fewer cells than cores: each simulation may use several.
         let threads = |cells: usize| (jobs.count / cells.max(1)).max(1);
         let compute = |i: usize, cells| self.compute(&plan.cells[i], threads(cells), &go_on);
-        let told = |ended: Ended<'_, CampaignRecord>| {
-            told(ended.done, &plan.cells[ended.cell], ended.result.err());
-        };
-        let Computed { records, failed, computed, skipped } =
-            run_missing(&ids, folder, jobs, queues, compute, told)?;
-        let failed = failed.into_iter().map(|(i, text)| (plan.cells[i].clone(), text)).collect();
-        Ok(Finished { records, failed, computed, skipped })
+        run_missing(&ids, folder, jobs, queues, compute, told)
     }
 
     /// The record of a cell. Between epochs it asks whether to go on.

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::experiment::config;
 use crate::experiment::folder::RunFolder;
 use crate::experiment::plan::Cell;
-use crate::experiment::sweep::{Computed, Ended, Jobs, run_missing};
+use crate::experiment::sweep::{Computed, Event, Jobs, run_missing, teachers_first};
 use crate::model::Cache;
 use crate::model::language::{Lesson, Sampling, Soft, Tell};
 use crate::oracle::AccountId;
@@ -48,21 +48,17 @@ impl<'a> Languages<'a> {
         &self,
         folder: &RunFolder,
         jobs: &Jobs<'_>,
-        told: impl FnMut(Ended<'_, LanguageRecord>),
+        told: impl FnMut(Event<'_, LanguageRecord>),
     ) -> Result<Computed<LanguageRecord>> {
         let cells = &self.plan.cells;
         let ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
-        let teachers_first = |missing: Vec<usize>| {
-            let (teachers, rest) =
-                missing.into_iter().partition(|&i| cells[i].role == Role::Teacher);
-            vec![teachers, rest]
-        };
+        let queues = |missing| teachers_first(cells, missing);
         let compute = |i: usize, queued: usize| {
             let teacher = cells[i].role == Role::Teacher;
             let threads = if teacher { jobs.count / queued.max(1) } else { 1 };
             self.compute(&cells[i], threads.max(1))
         };
-        run_missing(&ids, folder, jobs, teachers_first, compute, told)
+        run_missing(&ids, folder, jobs, queues, compute, told)
     }
 
     fn ground(&self, cell: &Cell, threads: usize) -> Result<&Ground> {

@@ -1,9 +1,11 @@
 //! Whole cells of tiny models: a random teacher over bytes, and students from disk with tokens of their own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
+use super::ground::Ground;
 use super::plan::{Plan, Variant};
 use super::record::{LanguageRecord, Role};
 use super::spec::{LanguageSpec, Teacher};
@@ -112,6 +114,30 @@ fn a_student_from_disk_learns_bytes_in_its_own_tokens_and_is_kept() {
     let mut plan = plan;
     plan.cells.retain(|cell| cell.id == tuned.cell);
     assert_eq!(computed(&plan, &folder.0), std::slice::from_ref(tuned));
+}
+
+#[test]
+fn what_rebuilds_scratchpads_is_shared_by_equal_trainings_and_no_others() {
+    let folder = Folder::new("rebuilds");
+    let small = json!({ "layers": 1, "heads": 1, "width": 8 });
+    let spec = folder.spec(json!([
+        { "name": "inverts", "model": small, "knows": { "worked": 6, "invert": true } },
+    ]));
+    let (cache, _) = Cache::open(Some(folder.0.join("cache")), folder.0.join("cache"));
+    let ground = Ground::lay(&spec, 1, &cache, &Arc::default(), 1).unwrap();
+    let worked = vec![(b"A1+2>".to_vec(), b"12.3=3\0".to_vec())];
+    let made = |spec: &LanguageSpec| {
+        ground.inverter(spec, spec.student("inverts").unwrap(), &worked).unwrap()
+    };
+    let model = made(&spec);
+    assert!(Arc::ptr_eq(&model, &made(&spec)));
+    // As in a round of asking that is not the last.
+    let mut shorter = spec.clone();
+    shorter.training.steps = 1;
+    assert!(!Arc::ptr_eq(&model, &made(&shorter)));
+    let mut wider = spec;
+    wider.student[0].model.width = 16;
+    assert!(!Arc::ptr_eq(&model, &made(&wider)));
 }
 
 #[test]
