@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Wrong programs on purpose: which of them do the tests of a room let pass? Needs cargo-mutants.
+#
+#   tests/mutants.sh ROOM TESTS [options of cargo mutants]
+#   tests/mutants.sh metric metric::
+#   tests/mutants.sh model model::loss -f 'src/model/loss/*.rs'
+#   tests/mutants.sh defense defense:: --shard 0/3 --sharding round-robin
+#
+# A mutant of the whole crate takes minutes to build. Here a room is a crate of its own and what it needs is another,
+# which is built once: a mutant takes seconds. What it finds is in target/mutants/ROOM/mutants.out.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+room=$1
+tests=$2
+shift 2
+case $room in
+    metric) below="error seed" own="metric" ;;
+    model) below="error seed ledger metric" own="data model oracle" ;;
+    defense) below="error seed ledger metric data model oracle detect" own="defense" ;;
+    *)
+        echo "room: found $room, expected metric, model or defense" >&2
+        exit 2
+        ;;
+esac
+at=target/mutants
+rm -rf "$at/below" "$at/$room"
+
+# crate FOLDER NAME ROOMS: sources of some rooms, with what their tests read.
+crate() {
+    mkdir -p "$1/src" "$1/tests"
+    cp Cargo.lock build.rs "$1"
+    cp -r assets "$1"
+    cp -r tests/vectors "$1/tests"
+    sed -e "s/^name = \"retort\"/name = \"$2\"/" -e '/^\[\[bench\]\]/,$d' Cargo.toml >"$1/Cargo.toml"
+    for name in $3; do
+        cp -r "src/$name" "$1/src/" 2>/dev/null || cp "src/$name.rs" "$1/src/"
+        echo "pub mod $name;" >>"$1/src/lib.rs"
+    done
+}
+crate "$at/below" below "$below"
+crate "$at/$room" retort "$own"
+# What rooms share among themselves, and what their tests share, is seen from another crate only if it is public.
+find "$at/below/src" -name '*.rs' -exec sed -i 's/pub(crate)/pub/' {} +
+find "$at/below/src" -name mod.rs -exec sed -i '/^#\[cfg(test)\]$/{N;s/.*\n\(pub mod\)/\1/}' {} +
+echo "pub use error::{Error, Result}; pub use seed::Seed;" >>"$at/below/src/lib.rs"
+echo "pub use below::{Error, Result, Seed, ${below// /, }};" >>"$at/$room/src/lib.rs"
+cat >>"$at/$room/Cargo.toml" <<'END'
+
+[workspace]
+
+[profile.dev]
+opt-level = 1
+debug = 0
+
+[profile.dev.package."*"]
+opt-level = 2
+END
+sed -i 's|^\[dependencies\]|&\nbelow = { path = "../below" }|' "$at/$room/Cargo.toml"
+cd "$at/$room"
+CARGO_TARGET_DIR=$PWD/../build cargo mutants --in-place --timeout 60 --no-times "$@" -- --lib "$tests"
