@@ -4,7 +4,7 @@
 #   tests/mutants.sh ROOM TESTS [options of cargo mutants]
 #   tests/mutants.sh metric metric::
 #   tests/mutants.sh model model::loss -f 'src/model/loss/*.rs'
-#   tests/mutants.sh defense defense:: --shard 0/3 --sharding round-robin
+#   tests/mutants.sh defense 'defense:: -- --skip defense::text' -f 'src/defense/*.rs' --shard 0/3
 #
 # A mutant of the whole crate takes minutes to build. Here a room is a crate of its own and what it needs is another,
 # which is built once: a mutant takes seconds. What it finds is in target/mutants/ROOM/mutants.out.
@@ -57,4 +57,6 @@ opt-level = 2
 END
 sed -i 's|^\[dependencies\]|&\nbelow = { path = "../below" }|' "$at/$room/Cargo.toml"
 cd "$at/$room"
-CARGO_TARGET_DIR=$PWD/../build cargo mutants --in-place --timeout 60 --no-times "$@" -- --lib "$tests"
+# TESTS are words for cargo test: a filter, and more behind another --.
+# shellcheck disable=SC2086
+CARGO_TARGET_DIR=$PWD/../build cargo mutants --in-place --timeout 60 --no-times "$@" -- --lib $tests
