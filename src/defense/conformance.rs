@@ -220,3 +220,44 @@ fn a_layer_that_does_not_fit_is_refused() {
     let top = DefenseSpec::TopK(super::top_k::Params { k: 6 });
     assert!(top.card_after(probs).unwrap_err().to_string().contains("at most 5"));
 }
+
+/// Settings of a spec that have a usual value, and the spec with them.
+fn with_usual(spec: &DefenseSpec) -> Vec<(String, DefenseSpec)> {
+    let whole = serde_json::to_value(spec).unwrap();
+    let keys = whole.as_object().unwrap().keys().filter(|key| *key != "kind");
+    let usual = keys.filter_map(|key| {
+        let mut less = whole.clone();
+        less.as_object_mut().unwrap().shift_remove(key);
+        Some((key.clone(), serde_json::from_value(less).ok()?))
+    });
+    usual.collect()
+}
+
+#[test]
+fn usual_settings_are_allowed_and_numbers_below_nothing_are_not() {
+    for spec in DefenseSpec::examples() {
+        for (key, usual) in with_usual(&spec) {
+            assert!(usual.method().check().is_ok(), "{} without {key}", spec.label());
+        }
+        let whole = serde_json::to_value(&spec).unwrap();
+        for (key, value) in whole.as_object().unwrap() {
+            if !value.is_number() {
+                continue;
+            }
+            let mut less = whole.clone();
+            less[key] = (-1).into();
+            let refused = serde_json::from_value::<DefenseSpec>(less)
+                .map_or(true, |below| below.method().check().is_err());
+            assert!(refused, "{} with {key} = -1", spec.label());
+        }
+    }
+}
+
+#[test]
+fn every_defense_names_its_paper_and_its_layer_as_it_is_named() {
+    for spec in DefenseSpec::examples() {
+        assert!(spec.paper().contains(' '), "{}", spec.label());
+        let layer = spec.build(Seed::new(1), small()).unwrap();
+        assert_eq!(layer.name(), spec.kind());
+    }
+}

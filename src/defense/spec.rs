@@ -267,7 +267,7 @@ impl DefenseSpec {
     }
 
     /// What its own file tells of it.
-    fn method(&self) -> &dyn Method {
+    pub(super) fn method(&self) -> &dyn Method {
         match self {
             Self::AdaptiveMisinformation(p) => p,
             Self::DatasetInference(p) => p,
