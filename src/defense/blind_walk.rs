@@ -218,6 +218,23 @@ mod tests {
     }
 
     #[test]
+    fn steps_are_parts_of_the_range() {
+        let mut asked = 0;
+        let row = |x: f32| arr2(&[[x]]);
+        let unit = WALK
+            .distances(row(0.5).view(), &[0], (0.0, 1.0), Seed::new(1), &mut step_at(&mut asked))
+            .unwrap();
+        // The same from -1 to 3, where the boundary is at 1.4.
+        let mut wide = |rows: ArrayView2<'_, f32>| {
+            Ok(rows.column(0).iter().map(|&x| usize::from(x >= 1.4)).collect())
+        };
+        let found =
+            WALK.distances(row(1.0).view(), &[0], (-1.0, 3.0), Seed::new(1), &mut wide).unwrap();
+        let same = found.iter().zip(&unit).filter(|(a, b)| (*a - 4.0 * *b).abs() < 1e-5).count();
+        assert_eq!(same, 12, "{found} {unit}");
+    }
+
+    #[test]
     fn a_row_of_another_label_is_a_step_away_and_asked_about_once_a_direction() {
         let mut asked = 0;
         let rows = arr2(&[[0.9_f32]]);

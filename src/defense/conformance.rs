@@ -220,32 +220,3 @@ fn a_layer_that_does_not_fit_is_refused() {
     let top = DefenseSpec::TopK(super::top_k::Params { k: 6 });
     assert!(top.card_after(probs).unwrap_err().to_string().contains("at most 5"));
 }
-
-#[test]
-fn usual_settings_are_allowed_and_numbers_below_nothing_are_not() {
-    let refused = |spec: DefenseSpec| spec.method().check().is_err();
-    for spec in DefenseSpec::examples() {
-        let whole = serde_json::to_value(&spec).unwrap();
-        for (key, value) in whole.as_object().unwrap().iter().filter(|(key, _)| *key != "kind") {
-            let mut changed = whole.clone();
-            changed.as_object_mut().unwrap().shift_remove(key);
-            // What cannot be left out has no usual value.
-            let usual = serde_json::from_value(changed.clone());
-            assert!(!usual.is_ok_and(refused), "{} without {key}", spec.label());
-            if value.is_number() {
-                changed[key] = (-1).into();
-                let below = serde_json::from_value(changed);
-                assert!(below.map_or(true, refused), "{} with {key} = -1", spec.label());
-            }
-        }
-    }
-}
-
-#[test]
-fn every_defense_names_its_paper_and_its_layer_as_it_is_named() {
-    for spec in DefenseSpec::examples() {
-        assert!(spec.paper().contains(' '), "{}", spec.label());
-        let layer = spec.build(Seed::new(1), small()).unwrap();
-        assert_eq!(layer.name(), spec.kind());
-    }
-}

@@ -344,4 +344,15 @@ mod tests {
             (judge.confidence(&of(2.1)).unwrap(), judge.confidence(&of(-0.1)).unwrap());
         assert!(long.iter().all(|c| *c > 0.8) && short.iter().all(|c| *c < -0.8));
     }
+
+    #[test]
+    fn one_row_of_each_is_enough_for_a_judge_and_a_feature_that_never_varies_tells_nothing() {
+        let of = |at: f64| ndarray::arr2(&[[at, 5.0]]);
+        let judge = Judge::learn(&[of(2.0), of(0.0)], Seed::new(1)).unwrap();
+        let (long, short) =
+            (judge.confidence(&of(2.0)).unwrap()[0], judge.confidence(&of(0.0)).unwrap()[0]);
+        assert!(long > 0.8 && short < -0.8, "{long} {short}");
+        let unit = (Array1::from(vec![1.0, 5.0]), Array1::from(vec![0.5, 1.0]));
+        assert_eq!(scaled(&of(2.0), &unit), ndarray::arr2(&[[2.0_f32, 0.0]]));
+    }
 }

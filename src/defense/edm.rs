@@ -180,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn models_are_as_wide_as_the_teacher_half_as_wide_and_half_as_wide_again() {
+        let widths = |units| {
+            [0, 1, 2, 3].map(|i| match widened(&Arch::Mlp { hidden: vec![units] }, i) {
+                Arch::Mlp { hidden } => hidden[0],
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(widths(64), [64, 32, 96, 64]);
+        assert_eq!(widths(8192), [8192, 4096, 8192, 8192]);
+    }
+
+    #[test]
     fn nothing_stands_below_it() {
         let edm = DefenseSpec::Edm(Params { models: 3, levels: 8 });
         let round = DefenseSpec::Round(super::super::round::Params { digits: 1 });

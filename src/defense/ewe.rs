@@ -198,9 +198,8 @@ impl Method for Params {
         let mut chance = 1.0 / shop.classes as f64;
         for innocent in [shop.teacher()?, &shop.twin()?.model] {
             let given = top1(&innocent.probs(marked.rows.view())?);
-            let hits = given.iter().filter(|class| **class == self.target).count() as f64;
-            // Never quite 0 or 1, of however few rows (Laplace's rule of succession).
-            chance = f64::max(chance, (hits + 1.0) / (given.len() as f64 + 2.0));
+            let hits = given.iter().filter(|class| **class == self.target).count();
+            chance = f64::max(chance, next_of(hits, given.len()));
         }
         Ok(Box::new(Ewe { marks: Marks::of_all(chance, &marked.rows, self.target) }))
     }
@@ -237,6 +236,11 @@ impl Params {
             Ok(Marked { rows, beside })
         })
     }
+}
+
+/// Chance of one more hit after so many in `n` rows: never quite 0 or 1, of however few (Laplace's rule of succession).
+fn next_of(hits: usize, n: usize) -> f64 {
+    (hits + 1) as f64 / (n + 2) as f64
 }
 
 /// Features of the trigger, where `gain` `[d]` is largest: a patch of an image, all channels, or single
@@ -314,6 +318,17 @@ mod tests {
             0.0_f32, 3.0, -5.0, 3.0, 1.0, 0.5, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
         ]);
         assert_eq!(trigger(&flat, InputShape::Flat(14)), [1, 3]);
+        let even = Array1::zeros(4 * 4);
+        let first = [0, 1, 2, 4, 5, 6, 8, 9, 10];
+        assert_eq!(trigger(&even, InputShape::Image { c: 1, h: 4, w: 4 }), first);
+    }
+
+    #[test]
+    fn chance_is_never_quite_nothing_or_all() {
+        assert_eq!(
+            [(0, 0), (0, 8), (8, 8), (3, 6)].map(|(k, n)| next_of(k, n)),
+            [0.5, 0.1, 0.9, 0.5]
+        );
     }
 
     #[test]

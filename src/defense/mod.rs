@@ -117,4 +117,6 @@ pub trait Defense: Send {
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod declared;
+#[cfg(test)]
 mod tests;
