@@ -50,6 +50,7 @@ cat >>"$at/$room/Cargo.toml" <<'END'
 
 [profile.dev]
 opt-level = 1
+lto = "off"
 debug = 0
 
 [profile.dev.package."*"]

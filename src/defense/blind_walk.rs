@@ -93,18 +93,28 @@ impl BlindWalk {
         seed: Seed,
         ask: &mut Ask<'_>,
     ) -> Result<Array2<f64>> {
-        let (n, d) = rows.dim();
-        let mut out = Array2::zeros((n, self.features()));
-        let size = (PIECE / (d * self.features()).max(1)).max(1);
+        let size = (PIECE / (rows.ncols() * self.features()).max(1)).max(1);
+        self.by_pieces(size, rows, labels, range, seed, ask)
+    }
+
+    /// So many rows at a time, which changes nothing but the memory it takes.
+    fn by_pieces(
+        &self,
+        size: usize,
+        rows: ArrayView2<'_, f32>,
+        labels: &[usize],
+        range: (f32, f32),
+        seed: Seed,
+        ask: &mut Ask<'_>,
+    ) -> Result<Array2<f64>> {
+        let n = rows.nrows();
+        let mut found = Vec::with_capacity(n * self.features());
         for first in (0..n).step_by(size) {
             let last = (first + size).min(n);
-            let piece = Piece { walk: *self, rows, labels, range, first, last };
-            let found = piece.walk(seed, ask)?;
-            for (distance, &found) in out.iter_mut().skip(first * self.features()).zip(&found) {
-                *distance = found;
-            }
+            found.extend(Piece { walk: *self, rows, labels, range, first, last }.walk(seed, ask)?);
         }
-        Ok(out)
+        Array2::from_shape_vec((n, self.features()), found)
+            .map_err(|e| Error::Internal(e.to_string()))
     }
 }
 
@@ -256,6 +266,11 @@ mod tests {
         let all = of(rows.view(), &[0, 0, 1]);
         let two = of(rows.slice(ndarray::s![..2, ..]), &[0, 0]);
         assert_eq!(all.slice(ndarray::s![..2, ..]), two);
+        let mut asked = 0;
+        let mut step_at = step_at(&mut asked);
+        let pieces =
+            WALK.by_pieces(2, rows.view(), &[0, 0, 1], (0.0, 1.0), Seed::new(1), &mut step_at);
+        assert_eq!(all, pieces.unwrap());
     }
 
     #[test]

@@ -170,16 +170,13 @@ impl Params {
     fn ownership(&self, shop: &Workshop) -> Result<Ownership> {
         let seed = shop.seed.child("dataset-inference");
         let order = permutation(&mut seed.child("private").rng(), shop.labels.len());
-        let own = |i: usize| {
-            let index = &order[i * self.rows..(i + 1) * self.rows];
-            let labels = index.iter().map(|&i| shop.labels[i]).collect();
-            Rows { inputs: shop.inputs.select(Axis(0), index), labels }
+        let left_over: Vec<usize> = (0..shop.unseen_labels.len()).collect();
+        let rows_of = |inputs: &Array2<f32>, labels: &[usize], index: &[usize]| Rows {
+            inputs: inputs.select(Axis(0), index),
+            labels: index.iter().map(|&i| labels[i]).collect(),
         };
-        let left = |i: usize| {
-            let index: Vec<usize> = (i * self.rows..(i + 1) * self.rows).collect();
-            let labels = index.iter().map(|&i| shop.unseen_labels[i]).collect();
-            Rows { inputs: shop.unseen.select(Axis(0), &index), labels }
-        };
+        let own = |i| rows_of(&shop.inputs, &shop.labels, part(&order, i, self.rows));
+        let left = |i| rows_of(&shop.unseen, &shop.unseen_labels, part(&left_over, i, self.rows));
         let teacher = shop.teacher()?;
         let mut ask = |rows: ArrayView2<'_, f32>| Ok(top1(&teacher.probs(rows)?));
         let (walk, range) = (self.walk(), shop.range);
@@ -190,6 +187,11 @@ impl Params {
         let judge = Judge::learn(&lesson, seed.child("judge"))?;
         Ok(Ownership { walk, range, seed, private: own(0), unseen: left(0), judge })
     }
+}
+
+/// Part `i` of so many rows in an order.
+fn part(order: &[usize], i: usize, rows: usize) -> &[usize] {
+    &order[i * rows..][..rows]
 }
 
 impl Judge {
@@ -321,6 +323,12 @@ mod tests {
             accused += u32::from(test.p.is_some_and(|p| p < 0.1));
         }
         assert!(accused <= 8, "{accused} of 40 at one in ten");
+    }
+
+    #[test]
+    fn who_is_asked_about_has_not_taught_the_judge() {
+        let order = [3, 1, 4, 0, 2];
+        assert_eq!((part(&order, 0, 2), part(&order, 1, 2)), (&[3, 1][..], &[4, 0][..]));
     }
 
     #[test]

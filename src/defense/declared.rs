@@ -1,7 +1,8 @@
 //! What every kind of defense declares: its settings, their ranges, and what it guarantees.
 
-use super::workshop::testing::small;
+use super::workshop::testing::{CARD, small};
 use super::{Counter, DefenseSpec, Promise, cards};
+use crate::model::Arch;
 use crate::seed::Seed;
 
 /// Layers that name only what they must, and all of their settings: the papers', or those of the papers' code.
@@ -143,12 +144,37 @@ fn every_number_has_a_range_and_ends_where_that_says() {
 }
 
 #[test]
-fn every_defense_names_its_paper_and_its_layer_as_it_is_named() {
+fn what_is_to_have_gradients_is_a_network() {
+    for (kind, key) in
+        [("adaptive-misinformation", "model"), ("grad2", "surrogate"), ("mad", "surrogate")]
+    {
+        let fits = |arch: &Arch| {
+            let mut whole = serde_json::to_value(example(kind)).unwrap();
+            whole[key] = serde_json::to_value(arch).unwrap();
+            let spec: DefenseSpec = serde_json::from_value(whole).unwrap();
+            spec.fits(&small().outline()).map_err(|e| e.to_string())
+        };
+        assert!(fits(&Arch::Mlp { hidden: vec![8] }).is_ok(), "{kind}");
+        let told = fits(&Arch::OneVsRest {}).unwrap_err();
+        assert!(told.contains(key) && told.contains("one-vs-rest"), "{kind}: {told}");
+    }
+}
+
+#[test]
+fn every_defense_names_its_paper_and_its_layer_as_it_is_named_and_says_what_it_knows() {
+    let [mut marks, mut tests, mut flags] = [const { Vec::new() }; 3];
     for spec in DefenseSpec::examples() {
         assert!(spec.paper().contains(' '), "{}", spec.label());
         let layer = spec.build(Seed::new(1), small()).unwrap();
         assert_eq!(layer.name(), spec.kind());
+        layer.marks().is_some().then(|| marks.push(spec.kind()));
+        layer.ownership().is_some().then(|| tests.push(spec.kind()));
+        layer.flags().is_some().then(|| flags.push(spec.kind()));
     }
+    assert_eq!(marks, ["dawn", "ewe"]);
+    assert_eq!(tests, ["dataset-inference"]);
+    let judges = ["feature-distance", "ood-gate", "ood-gate", "prada", "seat", "var-detect"];
+    assert_eq!(flags, judges);
 }
 
 /// What the examples promise of every row, and who undoes them.
@@ -203,8 +229,29 @@ fn promises_and_counters_are_those_of_the_methods() {
     };
     assert_eq!(of(DefenseSpec::waits), ["proof-of-work", "rate-limit"]);
     assert_eq!(of(DefenseSpec::innermost), ["edm", "ewe", "nasty", "outlier-exposure"]);
+    let less = |spec: &DefenseSpec| spec.card_after(CARD).unwrap() != CARD;
+    assert_eq!(of(less), ["label-only", "top-k"]);
     let judges = ["feature-distance", "prada", "seat", "var-detect"];
     assert_eq!(of(|spec| spec.method().detects()), judges);
+    let owning = |what: &str| -> Vec<&str> {
+        cards().into_iter().filter(|card| card.owns == what).map(|card| card.kind).collect()
+    };
+    let labels = ["adaptive-misinformation", "grad2", "var-detect"];
+    assert_eq!(owning("rows with labels"), labels);
+    let models = [
+        "dataset-inference",
+        "edm",
+        "ewe",
+        "feature-distance",
+        "nasty",
+        "ood-gate",
+        "ood-gate",
+        "outlier-exposure",
+        "proof-of-work",
+        "seat",
+    ];
+    assert_eq!(owning("rows and the teacher's model"), models);
+    assert!(cards().iter().all(|card| card.detects == judges.contains(&card.kind)));
     let noise =
         DefenseSpec::LogitNoise(super::logit_noise::Params { eps: 3.0, sigma: 4.0, fresh: true });
     assert_eq!((noise.promise(), noise.counter()), (fresh, Repeat));

@@ -318,6 +318,10 @@ mod tests {
             0.0_f32, 3.0, -5.0, 3.0, 1.0, 0.5, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
         ]);
         assert_eq!(trigger(&flat, InputShape::Flat(14)), [1, 3]);
+        let mut last = Array1::zeros(3 * 8);
+        last[7] = 1.0;
+        assert_eq!(trigger(&last, InputShape::Image { c: 1, h: 3, w: 8 })[..3], [5, 6, 7]);
+        assert_eq!(trigger(&Array1::zeros(70), InputShape::Flat(70)).len(), 9);
         let even = Array1::zeros(4 * 4);
         let first = [0, 1, 2, 4, 5, 6, 8, 9, 10];
         assert_eq!(trigger(&even, InputShape::Image { c: 1, h: 4, w: 4 }), first);
@@ -378,6 +382,16 @@ mod tests {
         let alone = marks(std::slice::from_ref(&ewe));
         assert_eq!(alone.0.0.nrows(), 60);
         assert_eq!(alone, marks(&[gate, ewe]));
+    }
+
+    #[test]
+    fn rows_without_either_class_are_refused() {
+        for class in [1, 3] {
+            let kept: Vec<usize> = (0..300).filter(|&i| small().labels[i] != class).collect();
+            let shop = small().other("few", &kept, Arc::clone(small().teacher().unwrap()));
+            let told = Params { target: 3, ..Params::default() }.marked(&shop).err().unwrap();
+            assert!(told.to_string().contains(&format!("0 of {class}")), "{told}");
+        }
     }
 
     #[test]

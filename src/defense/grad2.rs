@@ -155,6 +155,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_moves_between_classes_that_are_worth_the_same() {
+        let mut y = [0.5, 0.25, 0.25];
+        redirect(1.0, &[2.0, 2.0, 2.0], &mut y);
+        assert_eq!(y, [0.5, 0.25, 0.25]);
+        redirect(0.5, &[2.0, 1.0, 2.0], &mut y);
+        assert_eq!(y, [0.75, 0.0, 0.25]);
+    }
+
+    #[test]
     fn a_network_without_hidden_layers_is_refused() {
         let logistic = Params { eps: 1.0, surrogate: Some(Arch::Logistic {}) };
         let told = logistic.fits(&small().outline()).unwrap_err().to_string();

@@ -128,7 +128,15 @@ impl Defense for LogitNoise {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ndarray::Array2;
+
+    use super::super::workshop::testing::{CARD, small};
+    use super::super::{DefenseSpec, Stack, Unwatched};
     use super::*;
+    use crate::oracle::teacher::{Reveal, Teacher};
+    use crate::oracle::{AccountId, Answers, Tick};
 
     #[test]
     fn strong_noise_uses_the_whole_bound_and_no_more() {
@@ -146,6 +154,32 @@ mod tests {
             let at_bound = far.iter().filter(|d| **d > eps - 1e-6).count();
             assert!(at_bound > often, "{at_bound} of 200 at eps {eps}");
         }
+    }
+
+    #[test]
+    fn odds_are_multiplied_by_the_exponential_of_the_noise() {
+        let clean = [0.5, 0.3, 0.2];
+        let (mut row, sigma) = (clean, 0.8);
+        perturbed(&mut row, 2.0, sigma, &mut Seed::new(7).rng());
+        let mut rng = Seed::new(7).rng();
+        let odds = clean.map(|p| p / (1.0 - p) * libm::exp(sigma * normal(&mut rng)));
+        let shares = odds.map(|o| o / (1.0 + o));
+        let sum: f64 = shares.iter().sum();
+        assert!((sum - 1.0).abs() > 0.05, "scaling does something: {sum}");
+        for (found, share) in row.iter().zip(shares) {
+            assert!((found - share / sum).abs() < 1e-12, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn fresh_noise_is_drawn_for_each_exchange() {
+        let spec = DefenseSpec::LogitNoise(Params { eps: 2.0, sigma: 1.0, fresh: true });
+        let mut stack = Stack::build(&[spec], Seed::new(4), CARD, small()).unwrap();
+        let mut oracle = Teacher::new(Arc::clone(small().teacher.as_ref().unwrap()), Reveal::Probs);
+        let batch = Batch::classify(AccountId(0), Tick::ZERO, Array2::from_elem((3, 2), 0.4));
+        let reply = stack.run(&batch, &mut oracle, &mut Unwatched).unwrap();
+        let Answers::Probs(p) = reply.answers else { panic!("probabilities") };
+        assert!(p.row(0) != p.row(1) && p.row(1) != p.row(2) && p.row(0) != p.row(2), "{p}");
     }
 
     #[test]

@@ -272,9 +272,28 @@ mod tests {
 
     use super::super::rows::testing::{assert_close, cases, numbers};
     use super::*;
+    use crate::oracle::AnswerKind;
 
     fn float(value: &Value) -> f64 {
         value.as_f64().unwrap()
+    }
+
+    #[test]
+    fn of_equal_classes_the_first_is_turned_to() {
+        let turn = Turn { eps: 1.0, rows: Rows::Extreme, normalised: true };
+        let (_, target) = turn.target(&[0.25; 4], &[0.4, 0.2, 0.2, 0.2]).unwrap();
+        assert_eq!(target, [0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn subsets_of_many_classes_are_refused_and_single_classes_are_not() {
+        let card = |oracle, classes| {
+            let params = Params { eps: 1.0, oracle, normalised: true, surrogate: None };
+            params.card(Card { inputs: 2, classes, answers: AnswerKind::Probs })
+        };
+        assert!(card(Rows::Argmax, 16).is_ok() && card(Rows::Extreme, 17).is_ok());
+        let told = card(Rows::Argmax, 17).unwrap_err().to_string();
+        assert!(told.contains("17 classes") && told.contains("at most 16"), "{told}");
     }
 
     #[test]

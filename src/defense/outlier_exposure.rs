@@ -179,6 +179,29 @@ mod tests {
     }
 
     #[test]
+    fn outliers_are_noise_over_the_whole_range_and_rows_in_another_order_in_turn() {
+        let mut shop =
+            small().other("wide", &small().all(), Arc::clone(small().teacher().unwrap()));
+        shop.range = (2.0, 4.0);
+        let rows = outliers(&shop, 400, Seed::new(1));
+        let noise: Vec<f32> = rows.rows().into_iter().step_by(2).flat_map(|r| r.to_vec()).collect();
+        assert!(noise.iter().all(|x| (2.0..=4.0).contains(x)));
+        let quarters = [2.5, 3.0, 3.5].map(|x| noise.iter().filter(|y| **y < x).count());
+        assert!(quarters.iter().zip([100, 200, 300]).all(|(a, b)| a.abs_diff(b) < 40));
+        let sorted = |mut row: Vec<f32>| {
+            row.sort_by(f32::total_cmp);
+            row
+        };
+        let same = |i: usize| {
+            let (row, own) = (rows.row(i).to_vec(), shop.inputs.row(i % 300).to_vec());
+            assert_eq!(sorted(row.clone()), sorted(own.clone()));
+            row == own
+        };
+        let kept = (1..400).step_by(2).filter(|&i| same(i)).count();
+        assert!((40..160).contains(&kept), "{kept} of 200 in the order that they had");
+    }
+
+    #[test]
     fn targets_are_classes_for_own_rows_and_even_for_others() {
         let lesson = Params { weight: 0.5 }.lesson(small(), Seed::new(1)).unwrap();
         let Targets::Probs(targets) = lesson.targets else { panic!("probabilities") };

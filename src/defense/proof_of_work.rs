@@ -209,6 +209,9 @@ mod tests {
         // Each query tells one nat more: puzzles of 2, 2 x 1.5, 2 x 1.5^2, ...
         let by_hand: f64 = (0..8).map(|i| 2.0 * 1.5_f64.powi(i)).sum();
         assert!((time(8, 1.2) - by_hand).abs() < 1e-4);
+        // Who tells less works less, down to a part in `most`.
+        let by_hand: f64 = (0..60).map(|i| 2.0 * 1.5_f64.powf(-0.2 * f64::from(i)).max(0.01)).sum();
+        assert!((time(60, 0.0) - by_hand).abs() < 1e-3);
         // No puzzle is longer than `most` times the honest one.
         assert!((time(101, 100.0) - (2.0 + 100.0 * 200.0)).abs() < 1e-3);
     }

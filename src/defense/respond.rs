@@ -253,6 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn a_perturbed_row_is_turned_by_one_place_or_by_two() {
+        let turned = |row: &[f64]| {
+            let of = |key| {
+                let mut row = row.to_vec();
+                reorder(&mut row, Seed::new(key));
+                row
+            };
+            let mut all: Vec<Vec<f64>> = (0..50).map(of).collect();
+            all.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            all.dedup();
+            all
+        };
+        assert_eq!(turned(&[0.5, 0.3, 0.2]), [[0.2, 0.5, 0.3], [0.3, 0.2, 0.5]]);
+        assert_eq!(turned(&[0.7, 0.3]), [[0.3, 0.7]]);
+        assert_eq!(turned(&[1.0]), [[1.0]]);
+    }
+
+    #[test]
     fn flags_are_counted_by_account() {
         let mut flags = Flags::default();
         for (account, flagged) in [(2, false), (2, true), (0, true), (2, true)] {

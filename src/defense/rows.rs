@@ -199,9 +199,12 @@ pub fn normalise(mut row: ArrayViewMut1<'_, f64>) {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::arr1;
+    use ndarray::{arr1, arr2};
 
+    use super::super::{Stack, Unwatched};
     use super::*;
+    use crate::oracle::scripted::Scripted;
+    use crate::oracle::{AccountId, Tick};
 
     #[test]
     fn a_bucket_is_the_step_of_each_feature_and_values_out_of_range_count_as_the_nearest() {
@@ -213,6 +216,62 @@ mod tests {
         assert_eq!(bucket([-1.0, -0.51, -0.5]), [0, 0, 1]);
         assert_eq!(bucket([0.0, 0.99, 1.0]), [2, 3, 3]);
         assert_eq!(bucket([-7.0, 7.0, f32::NAN]), [0, 3, 0]);
+    }
+
+    #[test]
+    fn every_number_of_an_input_is_in_its_key() {
+        assert_eq!(bytes(arr1(&[1.0_f32, -2.0]).view()), [0, 0, 128, 63, 0, 0, 0, 192]);
+    }
+
+    #[test]
+    fn a_row_of_zeros_becomes_even() {
+        let mut rows = arr2(&[[0.0, 0.0], [0.5, 1.5]]);
+        rows.rows_mut().into_iter().for_each(normalise);
+        assert_eq!(rows, arr2(&[[0.5, 0.5], [0.25, 0.75]]));
+    }
+
+    /// Denies the middle one of three rows.
+    struct Middle;
+
+    impl Defense for Middle {
+        fn name(&self) -> &'static str {
+            "middle"
+        }
+
+        fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+            pass(batch, next, |row| match row {
+                1 => Err(Denial::Blocked { by: "middle" }),
+                _ => Ok(()),
+            })
+        }
+    }
+
+    /// Answers with the only feature of an input.
+    struct Own;
+
+    impl Defense for Own {
+        fn name(&self) -> &'static str {
+            "own"
+        }
+
+        fn handle(&mut self, batch: &Batch, next: &mut Next<'_>) -> Result<Reply> {
+            let own = |inputs: &Array2<f32>| Ok(inputs.mapv(f64::from));
+            change_beside(batch, next, own, |x, row| row[0] = x[0])
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_row_is_its_own_where_others_are_denied() {
+        let card = Card { inputs: 1, classes: 2, answers: AnswerKind::Probs };
+        let batch = Batch::classify(AccountId(0), Tick::ZERO, arr2(&[[0.1_f32], [0.2], [0.3]]));
+        let ask = |layers: Vec<Box<dyn Defense>>| {
+            let mut oracle = Scripted::new(card, |_| vec![0.5, 0.5]);
+            let reply = Stack::new(layers).run(&batch, &mut oracle, &mut Unwatched).unwrap();
+            let Answers::Probs(p) = reply.answers else { panic!("probabilities") };
+            p.column(0).mapv(|p| p as f32)
+        };
+        assert_eq!(ask(vec![Box::new(Own)]), arr1(&[0.1, 0.2, 0.3]));
+        assert_eq!(ask(vec![Box::new(Own), Box::new(Middle)]), arr1(&[0.1, 0.3]));
     }
 }
 
