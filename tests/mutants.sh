@@ -60,4 +60,4 @@ sed -i 's|^\[dependencies\]|&\nbelow = { path = "../below" }|' "$at/$room/Cargo.
 cd "$at/$room"
 # TESTS are words for cargo test: a filter, and more behind another --.
 # shellcheck disable=SC2086
-CARGO_TARGET_DIR=$PWD/../build cargo mutants --in-place --timeout 60 --no-times "$@" -- --lib $tests
+CARGO_TARGET_DIR=$PWD/../build cargo mutants --in-place --timeout 20 --no-times "$@" -- --lib $tests

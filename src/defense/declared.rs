@@ -44,7 +44,7 @@ const USUAL: [(&str, &str); 19] = [
 ];
 
 /// Least and largest values of settings that are numbers, and values just out of range.
-const RANGES: [(&str, &str, &str, &str); 48] = [
+const RANGES: [(&str, &str, &str, &str); 49] = [
     ("adaptive-misinformation", "tau", "0 1", "-1e-9 1.001"),
     ("adaptive-misinformation", "nu", "1e-9 1e6", "0.0 1000001"),
     ("dataset-inference", "rows", "5 1000", "4 1001"),
@@ -89,14 +89,15 @@ const RANGES: [(&str, &str, &str, &str); 48] = [
     ("seat", "cap", "1 100000", "0 100001"),
     ("stingy", "share", "1e-9 1.0", "0.0 1.001"),
     ("temperature", "t", "1e-9 1000.0", "0.0 1000.001"),
+    ("top-k", "k", "1 1000", "0"),
     ("var-detect", "code", "1 64", "0 65"),
     ("var-detect", "window", "10 500", "9 501"),
     ("var-detect", "reference", "10 1000", "9 1001"),
     ("var-detect", "false-rate", "1e-9 0.5", "0.0 0.501"),
 ];
 
-/// Numbers that any count may be, or whose range is the teacher's: a class, entries of a row.
-const FREE: [(&str, &str); 3] = [("ewe", "target"), ("seat", "max-pairs"), ("top-k", "k")];
+/// Numbers that any count may be, or whose range is the teacher's: a class.
+const FREE: [(&str, &str); 2] = [("ewe", "target"), ("seat", "max-pairs")];
 
 /// The first example of a kind.
 fn example(kind: &str) -> DefenseSpec {
@@ -251,8 +252,26 @@ fn promises_and_counters_are_those_of_the_methods() {
         "seat",
     ];
     assert_eq!(owning("rows and the teacher's model"), models);
+    let takes = |kind| cards().into_iter().find(|card| card.kind == kind).unwrap().takes;
+    assert_eq!((takes("round"), takes("top-k")), (vec!["probs"], vec!["probs", "top-k"]));
+    assert_eq!(takes("prada"), ["probs", "logits", "top-k", "label"]);
     assert!(cards().iter().all(|card| card.detects == judges.contains(&card.kind)));
     let noise =
         DefenseSpec::LogitNoise(super::logit_noise::Params { eps: 3.0, sigma: 4.0, fresh: true });
     assert_eq!((noise.promise(), noise.counter()), (fresh, Repeat));
+}
+
+#[test]
+fn counters_are_told_as_a_config_names_them() {
+    for (counter, told) in [
+        (Counter::InverseTable, "recovery `inverse-table`"),
+        (Counter::MatchedTemperature { t: 3.0 }, "recovery `matched-temperature` at t = 3"),
+        (Counter::Repeat, "recovery `average`"),
+        (Counter::Jitter, "recovery `jitter`"),
+        (Counter::InDistribution, "rows like the teacher's alone"),
+        (Counter::MoreAccounts, "more accounts"),
+        (Counter::LabelOnly, "recovery `top1`"),
+    ] {
+        assert_eq!(counter.to_string(), told);
+    }
 }

@@ -220,19 +220,14 @@ impl<'a> Programme<'a> {
             if a == b || self.cost[a] >= self.cost[b] || spare <= 0.0 {
                 break;
             }
-            let moved = spare.min(ceiling - v[a]).min(v[b]);
+            // A class is full or empty by what was moved: sums are rounded, and may say neither.
+            let (room, there) = ((ceiling - v[a]).max(0.0), v[b]);
+            let moved = spare.min(room).min(there);
             v[a] += moved;
             v[b] -= moved;
             spare -= moved;
-            if v[a] >= ceiling {
-                low += 1;
-            }
-            if v[b] <= 0.0 {
-                high -= 1;
-            }
-            if spare > 0.0 && v[a] < ceiling && v[b] > 0.0 {
-                break; // rounding left a crumb
-            }
+            low += usize::from(moved >= room);
+            high -= usize::from(moved >= there);
         }
         self.cost.iter().zip(&*v).map(|(c, v)| c * v).sum()
     }
@@ -298,6 +293,14 @@ mod tests {
     }
 
     #[test]
+    fn an_even_row_is_whole_and_has_a_top_class_afterwards() {
+        for eps in [0.001, 0.1, 1.0] {
+            let v = Programme::new(&[0.1; 10], eps).solution().unwrap();
+            assert!(allowed(&[0.1; 10], &v, eps), "{eps}: {v:?}");
+        }
+    }
+
+    #[test]
     fn a_thousand_classes_are_no_obstacle() {
         let mut rng = Seed::new(1).rng();
         let mut y: Vec<f64> = (0..1000).map(|_| uniform(&mut rng).powi(8)).collect();
@@ -306,6 +309,39 @@ mod tests {
         let v = Programme::new(&y, 1.0).solution().unwrap();
         assert!(allowed(&y, &v, 1.0));
         assert!(objective(&y, &v) < objective(&y, &y) - 1.0);
+    }
+
+    #[test]
+    fn nothing_is_left_to_be_moved_from_a_likely_class_to_an_unlikely_one() {
+        let mut rng = Seed::new(2).rng();
+        for i in 0..600 {
+            let mut y: Vec<f64> = (0..10).map(|_| uniform(&mut rng).powi(1 + i % 6)).collect();
+            let sum: f64 = y.iter().sum();
+            y.iter_mut().for_each(|p| *p /= sum);
+            let eps = [0.5, 1.0, 1.5][i as usize % 3];
+            let programme = Programme::new(&y, eps);
+            let v = programme.solution().unwrap();
+            let (ceiling, left) = (v[programme.top] - MARGIN, eps - project::distance(&y, &v));
+            let of = |keep: &dyn Fn(usize) -> bool| -> Vec<f64> {
+                programme.order.iter().filter(|&&k| keep(k)).map(|&k| programme.cost[k]).collect()
+            };
+            let takers = of(&|k| v[k] < ceiling - 1e-9);
+            let givers = of(&|k| v[k] > 1e-9);
+            let gains = takers.iter().any(|taker| givers.iter().any(|giver| taker < giver));
+            assert!(left < 1e-9 || !gains, "row {i} at {eps}: {left} is left of {v:?}");
+        }
+    }
+
+    /// Optimum of the linear programme by HiGHS, through scipy.optimize.linprog 1.x, for a row on which
+    /// rounding once ended the exchange of masses too early.
+    #[test]
+    fn rounding_does_not_end_the_exchange() {
+        let mut y =
+            [0.006281346567582214, 0.6574943668300708, 0.004634815546674741, 0.4565101754935417];
+        let sum: f64 = y.iter().sum::<f64>() + 1e-9;
+        y.iter_mut().for_each(|p| *p = (*p + 2.5e-10) / sum);
+        let v = Programme::new(&y, 1.4815396104401983).solution().unwrap();
+        assert!((objective(&y, &v) + 3.7384674731).abs() < 1e-8, "{v:?}");
     }
 
     proptest! {

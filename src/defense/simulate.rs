@@ -33,3 +33,22 @@ impl Bank {
         self.rows.row(i).to_slice().expect("rows of a standard layout are contiguous")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clean_row_keeps_its_row_and_all_are_used() {
+        let seed = Seed::new(1);
+        assert!(Bank::of(Array2::zeros((0, 2)), seed).is_none());
+        let bank = Bank::of(Array2::from_shape_fn((10, 2), |(i, j)| (2 * i + j) as f64), seed);
+        let bank = bank.unwrap();
+        let mut met: Vec<u8> =
+            (0..200).map(|i| bank.beside(&[0.5, f64::from(i)])[1] as u8).collect();
+        assert_eq!(bank.beside(&[0.5, 7.0])[1] as u8, met[7]);
+        met.sort_unstable();
+        met.dedup();
+        assert_eq!(met, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    }
+}

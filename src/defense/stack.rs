@@ -110,3 +110,67 @@ impl Next<'_> {
         Ok(reply)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::super::workshop::testing::{CARD, small};
+    use super::super::{ood_gate, outlier_exposure, round, strangeness, temperature};
+    use super::*;
+    use crate::defense::Response;
+    use crate::oracle::scripted::Scripted;
+    use crate::oracle::{AccountId, AnswerKind, Answers, Tick};
+
+    /// Stages with the first number that a layer got and gave.
+    #[derive(Default)]
+    struct Seen(Vec<(usize, f64, f64)>);
+
+    impl StageWatch for Seen {
+        fn stage(&mut self, stage: usize, inner: &Reply, outer: &Reply) {
+            let first = |reply: &Reply| match &reply.answers {
+                Answers::Probs(p) => p[[0, 0]],
+                other => panic!("{other:?}"),
+            };
+            self.0.push((stage, first(inner), first(outer)));
+        }
+    }
+
+    #[test]
+    fn every_layer_is_seen_with_what_it_got_and_gave_the_innermost_first() {
+        let card = Card { inputs: 1, classes: 2, answers: AnswerKind::Probs };
+        let specs = [
+            DefenseSpec::Round(round::Params { digits: 1 }),
+            DefenseSpec::Temperature(temperature::Params { t: 2.0 }),
+        ];
+        let mut stack = Stack::build(&specs, Seed::new(1), card, &Workshop::empty(card)).unwrap();
+        assert_eq!(stack.names(), ["round", "temperature"]);
+        assert!(stack.ownership().is_none() && stack.marks().is_none());
+        let (mut oracle, mut seen) = (Scripted::new(card, |_| vec![0.8, 0.2]), Seen::default());
+        let batch = Batch::classify(AccountId(0), Tick::ZERO, arr2(&[[0.0_f32]]));
+        stack.run(&batch, &mut oracle, &mut seen).unwrap();
+        // At temperature 2 odds of 4 become odds of 2.
+        let close = |a: (usize, f64, f64), b: (usize, f64, f64)| {
+            a.0 == b.0 && (a.1 - b.1).abs() < 1e-12 && (a.2 - b.2).abs() < 1e-12
+        };
+        let [inner, outer] = seen.0[..] else { panic!("{:?}", seen.0) };
+        assert!(close(inner, (1, 0.8, 2.0 / 3.0)) && close(outer, (0, 2.0 / 3.0, 0.7)));
+    }
+
+    #[test]
+    fn a_gate_is_made_from_the_teacher_that_stands_behind_it() {
+        let gate = DefenseSpec::OodGate(ood_gate::Params {
+            score: strangeness::Score::Energy,
+            false_rate: 0.1,
+            response: Response::Refuse,
+        });
+        let exposure = DefenseSpec::OutlierExposure(outlier_exposure::Params { weight: 1.0 });
+        let refused = |specs: &[DefenseSpec]| {
+            let mut stack = Stack::build(specs, Seed::new(3), CARD, small()).unwrap();
+            let mut oracle = Scripted::new(CARD, |_| vec![0.2; 5]);
+            let batch = Batch::classify(AccountId(0), Tick::ZERO, small().inputs.clone());
+            stack.run(&batch, &mut oracle, &mut Unwatched).unwrap().outcomes
+        };
+        assert_ne!(refused(std::slice::from_ref(&gate)), refused(&[gate, exposure]));
+    }
+}

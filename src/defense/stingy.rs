@@ -103,5 +103,8 @@ mod tests {
             assert!(got.iter().filter(|p| **p > 0.0).count() <= k);
         }
         assert_eq!(all.len(), 11);
+        let mut even = [9.0; 3];
+        Stingy { share: 2.0 / 3.0 }.row(&[0.0; 3], &mut even);
+        assert_eq!(even, [0.5, 0.5, 0.0]);
     }
 }

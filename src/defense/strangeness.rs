@@ -204,6 +204,40 @@ mod tests {
     }
 
     #[test]
+    fn the_distance_is_to_the_nearest_class_by_the_covariance_that_all_share() {
+        // Around (0, 0) and (10, 0), of classes 0 and 2: variances 2 and 1, covariance 1, whose inverse is
+        // [[1, -1], [-1, 2]].
+        let around = [[2.0, 1.0], [-2.0, -1.0], [0.0, 1.0], [0.0, -1.0]];
+        let features = Array2::from_shape_fn((8, 2), |(i, j)| {
+            around[i % 4][j] + if i > 3 && j == 0 { 10.0_f32 } else { 0.0 }
+        });
+        let classes = Classes::fit(&features, &[0, 0, 0, 0, 2, 2, 2, 2]).unwrap();
+        for (at, by_hand) in
+            [([1.0, 0.0], 1.0), ([0.0, 1.0], 2.0), ([1.0, 1.0], 1.0), ([11.0, 2.0], 5.0)]
+        {
+            let found = classes.distance(&at);
+            assert!((found - by_hand).abs() < 0.02, "{at:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn energies_are_told_in_deviations_of_the_rows_fitted_and_other_scores_as_they_are() {
+        let shop = small();
+        let of = |score| {
+            let model = Arc::clone(shop.teacher().unwrap());
+            let scorer = Scorer::fit(score, model, shop.inputs.view(), &shop.labels).unwrap();
+            scorer.of(shop.inputs.view()).unwrap()
+        };
+        let own = of(Score::Energy);
+        let mean = own.iter().sum::<f64>() / 300.0;
+        let variance = own.iter().map(|e| e * e).sum::<f64>() / 300.0;
+        assert!(mean.abs() < 1e-9 && (variance - 1.0).abs() < 1e-9, "{mean} {variance}");
+        let probs = shop.teacher().unwrap().probs(shop.inputs.view()).unwrap();
+        let by_hand = probs.rows().into_iter().map(|p| 1.0 - p.fold(0.0, |a: f64, &b| a.max(b)));
+        assert!(of(Score::Msp).iter().zip(by_hand).all(|(a, b)| (a - b).abs() < 1e-12));
+    }
+
+    #[test]
     fn simple_scores_are_their_formulas() {
         assert!((entropy(&[0.5, 0.5, 0.0]) - std::f64::consts::LN_2).abs() < 1e-15);
         assert!((energy(&[0.0, 0.0]) + std::f64::consts::LN_2).abs() < 1e-15);

@@ -118,5 +118,11 @@ mod tests {
             t.row(&clean, &mut got);
             assert_close(&case, &got, &numbers(&case["expected"]["probs"]));
         }
+        let mut cold = [9.0; 3];
+        Temperature { t: 1e-3 }.row(&[0.3, 0.5, 0.2], &mut cold);
+        assert_eq!(cold.map(|p| (p * 1e9).round()), [0.0, 1e9, 0.0]);
+        let mut nothing = [9.0; 2];
+        Temperature { t: 2.0 }.row(&[0.0; 2], &mut nothing);
+        assert_eq!(nothing, [0.0; 2]);
     }
 }

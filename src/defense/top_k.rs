@@ -106,9 +106,31 @@ impl Method for Params {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array2, arr2};
+
     use super::super::rows::testing::{assert_close, cases, numbers};
+    use super::super::workshop::testing::{CARD, small};
+    use super::super::{DefenseSpec, Stack, Unwatched};
     use super::*;
-    use ndarray::Array2;
+    use crate::oracle::scripted::Scripted;
+    use crate::oracle::{AccountId, Tick};
+
+    #[test]
+    fn fewer_of_the_largest_are_kept_and_no_more_than_arrive() {
+        let stack = |ks: &[usize]| {
+            let specs: Vec<_> = ks.iter().map(|&k| DefenseSpec::TopK(Params { k })).collect();
+            Stack::build(&specs, Seed::new(1), CARD, small())
+        };
+        let mut oracle = Scripted::new(CARD, |_| vec![0.1, 0.4, 0.05, 0.3, 0.15]);
+        let batch = Batch::classify(AccountId(0), Tick::ZERO, arr2(&[[0.0_f32, 0.0]]));
+        let reply = stack(&[2, 3]).unwrap().run(&batch, &mut oracle, &mut Unwatched).unwrap();
+        let Answers::TopK(kept) = reply.answers else { panic!("entries") };
+        assert_eq!((kept.ids.len(), kept.probs), (2, arr2(&[[0.4, 0.3]])));
+        assert!(stack(&[3, 3]).is_ok() && stack(&[5]).is_ok());
+        let told = |ks: &[usize]| stack(ks).err().unwrap().to_string();
+        assert!(told(&[4, 3]).contains("at most 3, the number of entries that arrive"));
+        assert!(told(&[6]).contains("at most 5, the number of classes"));
+    }
 
     #[test]
     fn the_reference_entries_are_matched() {
