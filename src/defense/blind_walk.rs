@@ -271,6 +271,8 @@ mod tests {
         let pieces =
             WALK.by_pieces(2, rows.view(), &[0, 0, 1], (0.0, 1.0), Seed::new(1), &mut step_at);
         assert_eq!(all, pieces.unwrap());
+        let twice = of(arr2(&[[0.5_f32], [0.5]]).view(), &[0, 0]);
+        assert_ne!(twice.row(0), twice.row(1), "every row is left in directions of its own");
     }
 
     #[test]

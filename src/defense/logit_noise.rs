@@ -183,9 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn saturated_rows_stay_finite() {
-        let mut row = [1.0, 0.0, 0.0];
-        perturbed(&mut row, 2.0, 100.0, &mut Seed::new(1).rng());
-        assert!(row.iter().all(|p| p.is_finite()));
+    fn saturated_rows_stay_finite_and_move() {
+        let mut moved = 0;
+        for seed in 0..20 {
+            let mut row = [1.0, 0.0, 0.0];
+            perturbed(&mut row, 2.0, 100.0, &mut Seed::new(seed).rng());
+            assert!(row.iter().all(|p| p.is_finite()));
+            moved += u32::from(row[0] < 0.6);
+        }
+        assert!(moved > 5, "certainty is no shelter: {moved} of 20");
     }
 }
