@@ -50,6 +50,7 @@ cat >>"$at/$room/Cargo.toml" <<'END'
 
 [profile.dev]
 opt-level = 1
+# Optimising across the parts of a crate would double the time that a mutant takes to build.
 lto = "off"
 debug = 0
 

@@ -93,21 +93,8 @@ impl BlindWalk {
         seed: Seed,
         ask: &mut Ask<'_>,
     ) -> Result<Array2<f64>> {
-        let size = (PIECE / (rows.ncols() * self.features()).max(1)).max(1);
-        self.by_pieces(size, rows, labels, range, seed, ask)
-    }
-
-    /// So many rows at a time, which changes nothing but the memory it takes.
-    fn by_pieces(
-        &self,
-        size: usize,
-        rows: ArrayView2<'_, f32>,
-        labels: &[usize],
-        range: (f32, f32),
-        seed: Seed,
-        ask: &mut Ask<'_>,
-    ) -> Result<Array2<f64>> {
         let n = rows.nrows();
+        let size = (PIECE / (rows.ncols() * self.features()).max(1)).max(1);
         let mut found = Vec::with_capacity(n * self.features());
         for first in (0..n).step_by(size) {
             let last = (first + size).min(n);
@@ -266,11 +253,11 @@ mod tests {
         let all = of(rows.view(), &[0, 0, 1]);
         let two = of(rows.slice(ndarray::s![..2, ..]), &[0, 0]);
         assert_eq!(all.slice(ndarray::s![..2, ..]), two);
+        let (labels, range) = (&[0, 0, 1], (0.0, 1.0));
+        let last = Piece { walk: WALK, rows: rows.view(), labels, range, first: 2, last: 3 };
         let mut asked = 0;
-        let mut step_at = step_at(&mut asked);
-        let pieces =
-            WALK.by_pieces(2, rows.view(), &[0, 0, 1], (0.0, 1.0), Seed::new(1), &mut step_at);
-        assert_eq!(all, pieces.unwrap());
+        let alone = last.walk(Seed::new(1), &mut step_at(&mut asked)).unwrap();
+        assert_eq!(all.row(2).to_vec(), alone);
         let twice = of(arr2(&[[0.5_f32], [0.5]]).view(), &[0, 0]);
         assert_ne!(twice.row(0), twice.row(1), "every row is left in directions of its own");
     }

@@ -118,6 +118,16 @@ fn usual_settings_are_those_of_the_papers() {
         assert_eq!(spec.label(), whole);
         assert!(spec.method().check().is_ok(), "{whole}");
     }
+    for spec in DefenseSpec::examples() {
+        let known = USUAL.iter().any(|(_, whole)| whole.starts_with(&format!("{}(", spec.kind())));
+        let whole = serde_json::to_value(&spec).unwrap();
+        for key in whole.as_object().unwrap().keys().filter(|key| *key != "kind") {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().shift_remove(key);
+            let needed = serde_json::from_value::<DefenseSpec>(less).is_err();
+            assert!(needed || known, "{}: {key} can be left out", spec.kind());
+        }
+    }
 }
 
 #[test]
