@@ -293,11 +293,36 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_scaled_to_one_before_it_is_changed() {
+        let layer = ModelGuardW { eps: 0.5 };
+        let whole = [0.5, 0.3, 0.125, 0.075];
+        let best = Programme::new(&whole, 0.5).solution().unwrap();
+        for scale in [0.25, 1.0, 3.0] {
+            let mut row = whole.map(|p| p * scale);
+            layer.row(&mut row);
+            for (found, expected) in row.iter().zip(&best) {
+                assert!((found - expected).abs() < 1e-9, "{scale}: {row:?} for {best:?}");
+            }
+        }
+        let mut nothing = [0.0; 3];
+        layer.row(&mut nothing);
+        assert!(nothing.iter().all(|p| p.is_finite()), "{nothing:?}");
+    }
+
+    #[test]
     fn an_even_row_is_whole_and_has_a_top_class_afterwards() {
         for eps in [0.001, 0.1, 1.0] {
             let v = Programme::new(&[0.1; 10], eps).solution().unwrap();
             assert!(allowed(&[0.1; 10], &v, eps), "{eps}: {v:?}");
         }
+    }
+
+    /// Three of four equal classes lose a quarter of the margin each: 1.5 margins in all, and less is not enough.
+    #[test]
+    fn the_top_class_gets_ahead_by_the_least_that_suffices() {
+        let solution = |eps| Programme::new(&[0.25; 4], eps).solution();
+        assert!(solution(1.6 * MARGIN).is_some());
+        assert!(solution(1.4 * MARGIN).is_none());
     }
 
     #[test]
@@ -312,24 +337,44 @@ mod tests {
     }
 
     /// Counts that are scaled to rows, bounds, and optima of the linear programme by HiGHS, through
-    /// `scipy.optimize.linprog` of scipy 1.17.1. On these rows an exchange that is over when sums say so, and not when a
-    /// class is full or empty by what was moved, ends too early.
-    #[test]
-    fn rounding_does_not_end_the_exchange() {
-        for (counts, eps, optimum) in [
-            ([346.0, 709.0, 267.0, 460.0, 446.0, 695.0], 0.5, -1.944795479),
-            ([293.0, 514.0, 13.0, 184.0, 32.0, 654.0], 1.0, -3.004665585),
-            ([22.0, 719.0, 201.0, 34.0, 640.0, 336.0], 1.5, -3.177920766),
-            ([700.0, 3.0, 835.0, 914.0, 696.0, 3.0], 0.5, -2.805003072),
-            ([239.0, 236.0, 19.0, 967.0, 793.0, 59.0], 1.0, -2.946957693),
-            ([352.0, 721.0, 1.0, 1.0, 975.0, 1.0], 1.5, -5.903420160),
-        ] {
+    /// `scipy.optimize.linprog` of scipy 1.17.1.
+    fn assert_optima<const K: usize>(cases: &[([f64; K], f64, f64)]) {
+        for &(counts, eps, optimum) in cases {
             let sum: f64 = counts.iter().sum();
             let y = counts.map(|count| count / sum);
             let v = Programme::new(&y, eps).solution().unwrap();
             assert!(allowed(&y, &v, eps), "{counts:?}: {v:?}");
             assert!((objective(&y, &v) - optimum).abs() < 1e-8, "{counts:?}: {v:?}");
         }
+    }
+
+    /// On these rows an exchange that is over when sums say so, and not when a class is full or empty by what was moved,
+    /// ends too early.
+    #[test]
+    fn rounding_does_not_end_the_exchange() {
+        assert_optima(&[
+            ([346.0, 709.0, 267.0, 460.0, 446.0, 695.0], 0.5, -1.944795479),
+            ([293.0, 514.0, 13.0, 184.0, 32.0, 654.0], 1.0, -3.004665585),
+            ([22.0, 719.0, 201.0, 34.0, 640.0, 336.0], 1.5, -3.177920766),
+            ([700.0, 3.0, 835.0, 914.0, 696.0, 3.0], 0.5, -2.805003072),
+            ([239.0, 236.0, 19.0, 967.0, 793.0, 59.0], 1.0, -2.946957693),
+            ([352.0, 721.0, 1.0, 1.0, 975.0, 1.0], 1.5, -5.903420160),
+        ]);
+    }
+
+    /// Here the top class ends below its own share and above the least that is allowed.
+    #[test]
+    fn the_best_share_of_the_top_class_may_lie_between_the_allowed_ends() {
+        assert_optima(&[
+            ([859.0, 3.0, 854.0, 31.0], 1.5, -3.702353045),
+            ([435.0, 876.0, 954.0, 855.0], 0.25, -1.439172133),
+            ([464.0, 149.0, 229.0, 1.0], 1.5, -3.666295499),
+        ]);
+        assert_optima(&[
+            ([265.0, 56.0, 56.0, 128.0, 1.0, 121.0], 0.5, -2.784863694),
+            ([511.0, 145.0, 718.0, 277.0, 135.0, 46.0], 0.5, -2.135942988),
+            ([687.0, 917.0, 784.0, 626.0, 971.0, 294.0], 0.25, -1.880541041),
+        ]);
     }
 
     proptest! {

@@ -163,6 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn a_threshold_is_carried_over_by_the_share_of_learned_rows_beyond_it() {
+        let unseen: Vec<f64> = (1..=10).map(f64::from).collect();
+        let own = [100.0, 200.0, 300.0, 400.0];
+        let above = |scores: &[f64], share| Threshold::above(scores, share).unwrap().value;
+        let twins = above(&unseen, 0.1);
+        // Half of the learned rows are beyond it; then one is no further than at it.
+        let found = |seen: &[f64]| transferred(seen, &unseen, &own, 0.1).unwrap();
+        assert_eq!(found(&[twins + 1.0, twins - 1.0]), above(&own, 0.5));
+        assert_eq!(found(&[twins, twins - 1.0]), twins);
+        assert!(transferred(&[1.0], &[], &own, 0.1).is_err());
+    }
+
+    #[test]
     fn about_the_stated_share_of_rows_like_the_teachers_is_refused_and_more_of_others() {
         // The same rows again under another seed would be equal: move each a little instead.
         let mut rng = Seed::new(9).rng();

@@ -25,3 +25,18 @@ pub(super) fn weight(q: &[f64], p: &[f64], mu: f64) -> f64 {
     let [head, tail] = gaps;
     if head + tail > 0.0 { head / (head + tail) } else { 0.5 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_has_its_share_of_the_gaps_and_half_where_there_are_none() {
+        let p = [0.25, 0.5, 0.125, 0.125];
+        assert_eq!(weight(&p, &p, 0.5), 0.5);
+        // All that is wrong is in the head, then nothing is, then a third.
+        assert_eq!(weight(&[0.5, 0.25, 0.125, 0.125], &p, 0.75), 1.0);
+        assert_eq!(weight(&[0.375, 0.5, 0.0625, 0.0625], &p, 0.5), 0.0);
+        assert_eq!(weight(&[0.375, 0.375, 0.25, 0.0], &p, 0.5), 0.25);
+    }
+}

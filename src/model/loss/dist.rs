@@ -68,3 +68,26 @@ fn pearson(q: ArrayView1<'_, f64>, p: ArrayView1<'_, f64>) -> (f64, Vec<f64>) {
     let slope = a.iter().zip(&b).map(|(a, b)| b / size - shrink * a).collect();
     (product / size, slope)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn what_is_constant_correlates_with_nothing() {
+        let (flat, steep) = (array![0.25, 0.25, 0.25, 0.25], array![0.1, 0.2, 0.3, 0.4]);
+        for (q, p) in [(&flat, &steep), (&steep, &flat), (&flat, &flat)] {
+            assert_eq!(pearson(q.view(), p.view()), (0.0, vec![0.0; 4]));
+        }
+    }
+
+    /// Two columns of length 1e-4 have a product of 1e-8, half of what is divided by.
+    #[test]
+    fn what_is_nearly_constant_correlates_less() {
+        let step = 1e-4 / libm::sqrt(2.0);
+        let column = array![0.5 + step, 0.5 - step];
+        let (correlation, _) = pearson(column.view(), column.view());
+        assert!((correlation - 0.5).abs() < 1e-9, "{correlation}");
+    }
+}

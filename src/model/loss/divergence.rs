@@ -75,7 +75,8 @@ pub(super) struct Known<'a> {
 
 impl Divergence {
     /// One value per kind.
-    pub fn examples() -> Vec<Self> {
+    #[cfg(test)]
+    pub(super) fn examples() -> Vec<Self> {
         vec![
             Self::ForwardKl {},
             Self::ReverseKl {},
@@ -210,7 +211,7 @@ fn softmaxed(
     let (mut sum, mut mean) = (0.0, 0.0);
     for ((z, &q), (&p, &log_p)) in z.iter_mut().zip(q).zip(known.p.iter().zip(known.logs)) {
         let (term, slope) = f(*z, q, log_p, p);
-        sum += if p == 0.0 && q == 0.0 { 0.0 } else { term };
+        sum += term;
         // A slope is at worst logarithmic in q: without q nothing is left of it.
         *z = if q == 0.0 { 0.0 } else { slope };
         mean += q * *z;
@@ -222,4 +223,32 @@ fn softmaxed(
 /// A share times a logarithm, 0 without a share.
 fn times(share: f64, log: f64) -> f64 {
     if share == 0.0 { 0.0 } else { share * log }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDS: [(Divergence, bool); 7] = [
+        (Divergence::Jsd { beta: 0.0 }, false),
+        (Divergence::Jsd { beta: 1.0 }, true),
+        (Divergence::Jsd { beta: 0.5 }, false),
+        (Divergence::SkewKl { alpha: 0.0 }, false),
+        (Divergence::SkewReverseKl { alpha: 0.0 }, true),
+        (Divergence::SkewReverseKl { alpha: 0.1 }, false),
+        (Divergence::Akl { mu: 0.5 }, true),
+    ];
+
+    #[test]
+    fn a_divergence_needs_support_where_an_impossible_class_makes_it_infinite() {
+        for (divergence, needs) in ENDS {
+            assert!(divergence.check().is_ok(), "{divergence:?}");
+            assert_eq!(divergence.needs_support(), needs, "{divergence:?}");
+            let (p, logs) = ([1.0, 0.0], [0.0, f64::NEG_INFINITY]);
+            let half = libm::log(0.5);
+            let mut z = [half, half];
+            let value = divergence.row(&mut z, &[0.5, 0.5], Known { p: &p, logs: &logs });
+            assert_eq!(value.is_infinite(), needs, "{divergence:?}: {value}");
+        }
+    }
 }

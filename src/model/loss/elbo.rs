@@ -66,6 +66,17 @@ mod tests {
     }
 
     #[test]
+    fn a_code_has_all_of_its_means_before_its_variances() {
+        // Codes of N(1, 1) and N(2, 4), given back exactly.
+        let goal = Elbo { code: 2, ..elbo() };
+        let mut z = [1.0, 2.0, 0.0, libm::log(4.0), 0.5, -1.0];
+        let loss = goal.loss(&[0], &mut z, 6, 1.0);
+        assert!((loss - 0.5 * (1.0 + 4.0 + 3.0 - libm::log(4.0))).abs() < 1e-12, "{loss}");
+        let expected = [1.0, 2.0, 0.0, 1.5, 0.0, 0.0];
+        assert!(z.iter().zip(expected).all(|(z, e)| (z - e).abs() < 1e-12), "{z:?}");
+    }
+
+    #[test]
     fn its_gradient_is_its_slope() {
         let z = [0.3, -0.7, 0.9, 0.1, -1.2, 0.4, 0.0, 1.5];
         let of = |z: [f64; 8]| {

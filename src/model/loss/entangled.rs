@@ -128,6 +128,15 @@ mod tests {
     }
 
     #[test]
+    fn two_rows_are_each_others_neighbour_however_far_apart_they_are() {
+        for (group, share) in [([true, true], 1.0), ([true, false], 0.0)] {
+            let (loss, grad) = soft_nearest(&[0.0, 1e3], &group, 1.0);
+            assert!((loss + libm::log(EPS + share)).abs() < 1e-12, "{group:?}: {loss}");
+            assert_eq!(grad, [0.0; 2]);
+        }
+    }
+
+    #[test]
     fn groups_that_lie_apart_lose_nothing_and_mixed_ones_lose_the_log_of_two() {
         // Four points of each group, all of a group in one place.
         let group = [true, true, true, true, false, false, false, false];

@@ -52,6 +52,7 @@ mod tests {
         assert!((value - 0.25).abs() < 1e-12); // (0.5 + 0) / 2
         // d(0.75 - 0.25)/dz = 2 q (1 - q) = 0.375 for the second entry, over two rows.
         assert!((grad[[0, 1]] - 0.1875).abs() < 1e-12 && (grad[[0, 0]] + 0.1875).abs() < 1e-12);
+        assert_eq!((grad[[1, 0]], grad[[1, 1]]), (0.0, 0.0));
         assert!(loss(z.view(), array![[0.5, 1.5], [0.5, 0.5]].view()).is_err());
     }
 

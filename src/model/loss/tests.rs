@@ -43,11 +43,31 @@ fn nearly_equal_rows_do_not_give_a_negative_divergence() {
     assert!(loss > 0.0 && loss < 1e-2, "{loss}");
 }
 
+/// The loss of `top` is that of the same classes with the probabilities `as_if`.
+fn assert_like(top: &TopK, as_if: &[f64]) {
+    let z = arr2(&[[0.1, 0.2, 0.3]]);
+    let probs = Array2::from_shape_vec((1, as_if.len()), as_if.to_vec()).unwrap();
+    let (loss, grad) = bucket::loss(z.view(), top);
+    let (expected, slope) = bucket::loss(z.view(), &TopK { probs, ..top.clone() });
+    assert!((loss - expected).abs() < 1e-12, "{loss} for {expected}");
+    assert!((&grad - &slope).iter().all(|d| d.abs() < 1e-12) && grad.sum().abs() < 1e-12);
+}
+
 #[test]
 fn a_bucket_of_rounded_probabilities_is_scaled_to_one() {
-    let top = TopK { classes: 3, ids: arr2(&[[0, 1]]), probs: arr2(&[[0.7, 0.4]]) };
-    let (loss, grad) = bucket::loss(arr2(&[[0.1, 0.2, 0.3]]).view(), &top);
-    assert!(loss.is_finite() && grad.sum().abs() < 1e-12);
+    let two = TopK { classes: 3, ids: arr2(&[[0, 1]]), probs: arr2(&[[0.75, 0.5]]) };
+    assert_like(&two, &[0.6, 0.4]);
+    let all = TopK { classes: 3, ids: arr2(&[[2, 0, 1]]), probs: arr2(&[[0.5, 0.2, 0.1]]) };
+    assert_like(&all, &[0.625, 0.25, 0.125]);
+}
+
+#[test]
+fn a_known_probability_of_zero_adds_nothing_and_pushes_its_class_down() {
+    let top = TopK { classes: 3, ids: arr2(&[[0, 1]]), probs: arr2(&[[0.5, 0.0]]) };
+    let (loss, grad) = bucket::loss(arr2(&[[0.0, 0.0, 0.0]]).view(), &top);
+    assert!((loss - libm::log(1.5)).abs() < 1e-12, "{loss}");
+    let thirds = [1.0 / 3.0 - 0.5, 1.0 / 3.0, 1.0 / 3.0 - 0.5];
+    assert!(grad.iter().zip(thirds).all(|(g, e)| (g - e).abs() < 1e-12), "{grad}");
 }
 
 #[test]
@@ -89,6 +109,9 @@ fn targets_that_do_not_fit_are_refused() {
         (top(arr2(&[[1, 1]]), arr2(&[[0.5, 0.5]])), Loss::Bucket, "found [1, 1]"),
         (top(arr2(&[[1, 3]]), arr2(&[[0.5, 0.5]])), Loss::Bucket, "below 3"),
         (top(arr2(&[[1, 2]]), arr2(&[[0.5]])), Loss::Bucket, "expected shape [1, 2]"),
+        (top(arr2(&[[1, 2]]), arr2(&[[0.5, -0.1]])), Loss::Bucket, "numbers of 0 or more"),
+        (top(arr2(&[[1, 2]]), arr2(&[[f64::INFINITY, 0.1]])), Loss::Bucket, "numbers of 0 or more"),
+        (top(arr2(&[[1, 2]]), arr2(&[[0.0, 0.0]])), Loss::Bucket, "not all 0"),
     ];
     for (targets, loss, expected) in cases {
         let message = Goal::new(&targets, loss, 3).unwrap_err().to_string();
@@ -112,4 +135,26 @@ fn a_given_slope_is_the_gradient_of_its_product_with_the_logits() {
     let mut z = [1.0, 10.0, -2.0, 0.25];
     let loss = goal.loss(&[1, 2], &[], 2, &mut z, 2.0, &mut Room::default());
     assert_eq!((loss, z), (0.5 * (2.0 - 30.0 - 1.0 + 1.0), [1.0, -1.5, 0.25, 2.0]));
+}
+
+#[test]
+fn goals_know_what_ties_their_rows_together() {
+    let weights = dist::Weights { beta: 1.0, gamma: 1.0, temperature: 1.0 };
+    let standardised = Loss::LogitStandardised { temperature: 2.0, eps: 1e-6 };
+    let soft = Loss::SoftLabel { temperature: 1.0, eps: 1e-8 };
+    let probs = Targets::Probs(arr2(&[[0.5, 0.5], [0.2, 0.8]]));
+    let partly = Targets::Partly { known: Box::new(probs.clone()), unknown: 2, weight: 1.0 };
+    for (loss, tied) in
+        [(Loss::Dist { weights, eps: 1e-6 }, true), (standardised, false), (soft, false)]
+    {
+        for targets in [&probs, &partly] {
+            let goal = Goal::new(targets, loss, 2).unwrap();
+            assert_eq!(goal.ties_rows(), tied, "{loss:?}");
+            let part = part::Part { goal: Box::new(goal), outputs: 0..2, of: 3 };
+            assert_eq!(Goal::Part(part).ties_rows(), tied, "part, {loss:?}");
+        }
+    }
+    let (labels, marked, hidden) = (vec![0], vec![true], Vec::new());
+    let entangled = entangled::Entangled { labels, marked, hidden, weight: 1.0, temperature: 1.0 };
+    assert!(Goal::Entangled(entangled).ties_rows());
 }

@@ -148,6 +148,7 @@ fn values_and_pairs_that_cannot_work_are_refused() {
         (Divergence::SkewKl { alpha: 1.0 }, "alpha"),
         (Divergence::SkewReverseKl { alpha: f64::NAN }, "alpha"),
         (Divergence::Akl { mu: 0.0 }, "mu"),
+        (Divergence::Akl { mu: 1.0 }, "mu"),
     ] {
         assert!(divergence.check().unwrap_err().to_string().contains(key));
     }
