@@ -159,6 +159,9 @@ mod tests {
         let reply = stack.run(&batch, &mut oracle, &mut Unwatched).unwrap();
         let denied = reply.outcomes.iter().filter(|o| matches!(o, Outcome::Denied(_))).count();
         assert_eq!(reply.answers.len(), n - denied);
+        let [(name, flags)] = stack.flags()[..] else { panic!("one gate flags") };
+        let noted = flags.of(AccountId(0));
+        assert_eq!((name, noted.rows, noted.flagged), ("ood-gate", n as u64, denied as u64));
         denied as f64 / n as f64
     }
 

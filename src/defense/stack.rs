@@ -116,7 +116,9 @@ mod tests {
     use ndarray::arr2;
 
     use super::super::workshop::testing::{CARD, small};
-    use super::super::{ood_gate, outlier_exposure, round, strangeness, temperature};
+    use super::super::{
+        dataset_inference, ood_gate, outlier_exposure, round, strangeness, temperature,
+    };
     use super::*;
     use crate::defense::Response;
     use crate::oracle::scripted::Scripted;
@@ -172,5 +174,16 @@ mod tests {
             stack.run(&batch, &mut oracle, &mut Unwatched).unwrap().outcomes
         };
         assert_ne!(refused(std::slice::from_ref(&gate)), refused(&[gate, exposure]));
+    }
+
+    #[test]
+    fn a_test_of_ownership_is_found_behind_other_layers() {
+        let params = dataset_inference::Params { rows: 30, directions: 2, steps: 20, step: 0.02 };
+        let owns = DefenseSpec::DatasetInference(params);
+        let round = DefenseSpec::Round(round::Params { digits: 1 });
+        let built =
+            |specs: &[DefenseSpec]| Stack::build(specs, Seed::new(1), CARD, small()).unwrap();
+        assert!(built(&[round.clone(), owns]).ownership().is_some());
+        assert!(built(&[round]).ownership().is_none());
     }
 }

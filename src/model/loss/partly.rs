@@ -92,6 +92,28 @@ mod tests {
     }
 
     #[test]
+    fn batches_of_any_make_give_the_loss_of_all_rows_on_average() {
+        let known = Box::new(Targets::Labels(vec![1, 0]));
+        let targets = Targets::Partly { known, unknown: 3, weight: 0.5 };
+        let goal = Goal::new(&targets, Loss::HardLabel, 2).unwrap();
+        let rows = [[0.3, -0.4], [0.0, 1.0], [2.0, -1.0], [-0.5, 0.7], [0.1, 0.1]];
+        let of = |index: &[usize]| {
+            let mut z: Vec<f64> = index.iter().flat_map(|&i| rows[i]).collect();
+            let n = index.len();
+            goal.loss(index, &[], n, &mut z, n as f64, &mut Room::default())
+        };
+        let mean = (0..5).map(|i| of(&[i])).sum::<f64>() / 5.0;
+        assert!((of(&[0, 1, 2, 3, 4]) - mean).abs() < 1e-12);
+        let (hard, _) = hard_label::loss(array![rows[0], rows[1]].view(), &[1, 0]);
+        let entropy = |row: &[f64; 2]| {
+            let q = 1.0 / (1.0 + libm::exp(row[1] - row[0]));
+            -q * libm::log(q) - (1.0 - q) * libm::log(1.0 - q)
+        };
+        let unknown = rows[2..].iter().map(entropy).sum::<f64>() / 3.0;
+        assert!((mean - (hard + 0.5 * unknown)).abs() < 1e-12, "{mean}");
+    }
+
+    #[test]
     fn the_weight_of_unknown_rows_grows_over_the_training() {
         let at = |progress| {
             let mut room = Room { progress, ..Room::default() };

@@ -22,3 +22,18 @@ pub fn retemper(probs: &[f64], missing: usize, a: f64, leftover: Leftover) -> Ve
     let sum: f64 = powers.clone().sum::<f64>() + spread;
     powers.map(|p| p / sum).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As 32 bits leave it: what rounding took is no token's.
+    #[test]
+    fn a_whole_distribution_has_no_leftover_whatever_rounding_took() {
+        for leftover in [Leftover::OneToken, Leftover::Spread] {
+            let probs = retemper(&[0.64 - 1e-6, 0.36], 0, 0.5, leftover);
+            assert!((probs.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{leftover:?}: {probs:?}");
+            assert!((probs[0] - 0.8 / 1.4).abs() < 1e-6, "{leftover:?}: {probs:?}");
+        }
+    }
+}

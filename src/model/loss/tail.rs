@@ -173,3 +173,36 @@ pub(super) fn sparse_forward(
     known.for_each(|(id, p)| z[id] -= p);
     loss
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, arr2};
+
+    use super::*;
+
+    #[test]
+    fn known_probabilities_beyond_one_or_short_of_it_are_scaled() {
+        let z = arr2(&[[0.1, 0.2, 0.3]]);
+        let of = |ids: &[usize], probs: &[f64]| {
+            let ids = Array2::from_shape_vec((1, ids.len()), ids.to_vec()).unwrap();
+            let probs = Array2::from_shape_vec((1, probs.len()), probs.to_vec()).unwrap();
+            let top = TopK { classes: 3, ids, probs };
+            Tail::Bucket.loss(z.view(), &top, Divergence::ForwardKl {}).unwrap()
+        };
+        for (ids, found, expected) in [
+            (&[0, 1][..], &[0.75, 0.5][..], &[0.6, 0.4][..]),
+            (&[2, 0, 1], &[0.5, 0.2, 0.1], &[0.625, 0.25, 0.125]),
+        ] {
+            let ((loss, grad), scaled) = (of(ids, found), of(ids, expected));
+            assert!((loss - scaled.0).abs() < 1e-12, "{ids:?}: {loss} for {}", scaled.0);
+            assert!((&grad - &scaled.1).iter().all(|d| d.abs() < 1e-12), "{ids:?}: {grad}");
+        }
+    }
+    #[test]
+    fn a_known_probability_of_zero_adds_nothing() {
+        let top = TopK { classes: 3, ids: arr2(&[[0, 1]]), probs: arr2(&[[0.5, 0.0]]) };
+        let z = arr2(&[[0.0, 0.0, 0.0]]);
+        let (loss, _) = Tail::Truncated.loss(z.view(), &top, Divergence::ForwardKl {}).unwrap();
+        assert!((loss - 0.5 * libm::log(1.5)).abs() < 1e-12, "{loss}");
+    }
+}

@@ -255,3 +255,75 @@ impl TokenTargets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [[f32; 4]; 3] =
+        [[0.0, 1.0, 2.0, 3.0], [1.5, 0.0, -1.0, 0.5], [0.0, 0.1, 0.2, 0.3]];
+    const TELLS: [Tell; 3] =
+        [Tell::Full, Tell::TopK { k: 2 }, Tell::Sampled { draws: 5, power: 0.5 }];
+
+    fn told(tell: Tell, rows: Range<usize>) -> TokenTargets {
+        let mut told = TokenTargets::new(4, tell).unwrap();
+        for row in rows {
+            told.push(&LOGITS[row], Seed::new(1).nth("row", row as u64)).unwrap();
+        }
+        told
+    }
+
+    #[test]
+    fn rows_are_added_and_picked_whole_whatever_is_told() {
+        for tell in TELLS {
+            let all = told(tell, 0..3);
+            let mut sum = told(tell, 0..2);
+            sum.append(&told(tell, 2..3)).unwrap();
+            assert_eq!(sum, all);
+            let mut turned = told(tell, 1..3);
+            turned.append(&told(tell, 0..1)).unwrap();
+            assert_eq!(all.select([1..3, 0..1]), turned);
+            assert_eq!((all.len(), all.is_empty()), (3, false));
+            assert!(all.select([]).is_empty());
+        }
+        let mut full = told(Tell::Full, 0..1);
+        assert!(full.append(&told(Tell::TopK { k: 2 }, 0..1)).is_err());
+        assert!(full.append(&TokenTargets::new(5, Tell::Full).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_token_has_its_log_probability_where_it_is_told() {
+        let whole: f64 = LOGITS[0].iter().map(|&z| libm::exp(f64::from(z))).sum();
+        let expected = 3.0 - libm::log(whole);
+        let (full, few) = (told(Tell::Full, 0..3), told(Tell::TopK { k: 2 }, 0..3));
+        for told in [&full, &few] {
+            assert!((told.log_prob(0, 3).unwrap() - expected).abs() < 1e-6);
+            assert_eq!((told.log_prob(3, 0), told.log_prob(0, 4)), (None, None));
+        }
+        assert!(full.log_prob(0, 0).is_some() && few.log_prob(0, 0).is_none());
+    }
+
+    #[test]
+    fn draws_are_proportional_unless_said_otherwise() {
+        let tell: Tell = serde_json::from_str(r#"{"kind":"sampled","draws":2}"#).unwrap();
+        assert_eq!(tell, Tell::Sampled { draws: 2, power: 1.0 });
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_refused() {
+        assert!(Tell::Sampled { draws: 1, power: 0.0 }.check().is_ok());
+        for (tell, key) in [
+            (Tell::TopK { k: 0 }, "k"),
+            (Tell::Sampled { draws: 0, power: 1.0 }, "draws"),
+            (Tell::Sampled { draws: 1, power: 1.1 }, "power"),
+            (Tell::Sampled { draws: 1, power: f64::NAN }, "power"),
+        ] {
+            assert!(tell.check().unwrap_err().to_string().contains(key), "{tell:?}");
+        }
+        let mut few = TokenTargets::new(4, Tell::TopK { k: 2 }).unwrap();
+        for probs in [[0.5, -0.1], [f64::NAN, 0.5], [f64::INFINITY, 0.5], [0.0, 0.0]] {
+            assert!(few.push_top_k(&[1, 2], &probs).is_err(), "{probs:?}");
+        }
+        assert!(few.push_top_k(&[1, 2], &[0.5, 0.0]).is_ok());
+    }
+}

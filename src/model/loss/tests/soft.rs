@@ -63,6 +63,14 @@ fn hard(z: &Array2<f64>) -> (f64, Array2<f64>) {
 }
 
 #[test]
+fn a_text_is_as_long_as_its_last_token_that_counts() {
+    let targets = arr2(&[[-1, 2, 5], [-1, 2, -1], [1, -1, -1], [-1, -1, -1]]);
+    let texts = Texts { targets, taught: None };
+    assert_eq!([0, 1, 2, 3].map(|text| texts.len(text)), [3, 2, 1, 1]);
+    assert_eq!((texts.positions(), texts.counted(&[0, 1, 3])), (3, 3));
+}
+
+#[test]
 fn full_rows_give_the_divergence_of_the_positions_that_count() {
     let (z, v) = (draw(1), draw(2));
     for divergence in Divergence::examples() {
@@ -139,6 +147,24 @@ fn the_mean_of_drawn_rows_has_the_gradient_of_the_full_one() {
     // A weight is at most about 3; five deviations of a mean of 4000 targets of 8 draws, over 4 positions.
     let apart = (&mean - &full).iter().fold(0.0_f64, |a, g| a.max(g.abs()));
     assert!(apart < 5.0 * 1.5 / libm::sqrt(8.0 * 4000.0) / 4.0, "{apart}");
+}
+
+#[test]
+fn drawn_rows_weigh_as_they_were_drawn_and_are_not_scaled() {
+    let (z, v) = (draw(7), draw(8));
+    let few = told(&v, Tell::Sampled { draws: 3, power: 0.5 });
+    let (_, found) = of(&z, Some(Soft::new(few.clone())), None);
+    let q = softmax(z.view());
+    let counted = (0..6).filter(|&i| mask()[i]);
+    for (k, row) in counted.enumerate() {
+        let token_targets::Row::Few(tokens, weights) = few.row(k) else { panic!("a few") };
+        let mass: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+        assert!((mass - 1.0).abs() > 1e-3, "{mass}");
+        let mut expected = q.row(row).to_owned() * mass;
+        tokens.iter().zip(weights).for_each(|(&t, &w)| expected[usize::from(t)] -= f64::from(w));
+        let apart = &found.row(row) * 4.0 - expected;
+        assert!(apart.iter().all(|d| d.abs() < 1e-9), "{row}: {apart}");
+    }
 }
 
 #[test]
