@@ -255,6 +255,7 @@ mod tests {
         let mut sorted = Sorted::new(1.0, 5).unwrap();
         let logs = array![[0.2_f32, 0.5], [0.0, 1.0]].mapv(|p: f32| libm::logf(p));
         sorted.push(logs.view(), 2).unwrap();
+        assert_eq!((sorted.len(), sorted.is_empty()), (2, false));
         let row = |row| sorted.falling(row).collect::<Vec<_>>();
         let close = |found: Vec<f64>, expected: [f64; 5]| {
             assert_eq!(found.len(), 5);
@@ -278,6 +279,7 @@ mod tests {
         assert!(Sorted::new(-1.0, 4).is_err());
         assert!(Sorted::new(f64::NAN, 4).is_err());
         let mut sorted = Sorted::new(1.0, 3).unwrap();
+        assert!(sorted.is_empty());
         assert!(sorted.push(teacher()[0].view(), 2).unwrap_err().to_string().contains("1 to 3"));
         assert!(sorted.push(array![[f32::NAN]].view(), 1).is_err());
         let sorted = Arc::new(Sorted::new(1.0, 3).unwrap());
