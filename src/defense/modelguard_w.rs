@@ -118,7 +118,8 @@ impl<'a> Programme<'a> {
         if !self.allowed(at) {
             return None;
         }
-        let (mut low, mut high) = (self.edge(at, MARGIN.max(at - self.eps)), self.edge(at, 1.0));
+        let ends = [self.edge(at, MARGIN.max(at - self.eps)), self.edge(at, 1.0)];
+        let [mut low, mut high] = ends;
         let mut v = vec![0.0; self.y.len()];
         let ratio = 0.5 * (libm::sqrt(5.0) - 1.0);
         for _ in 0..STEPS {
@@ -126,8 +127,7 @@ impl<'a> Programme<'a> {
             if self.fill(a, &mut v) <= self.fill(b, &mut v) { high = b } else { low = a }
         }
         // The ends of the interval are never inner points of the search.
-        let best =
-            [self.edge(at, MARGIN.max(at - self.eps)), 0.5 * (low + high), self.edge(at, 1.0)];
+        let best = [ends[0], 0.5 * (low + high), ends[1]];
         let cost = |t: f64, v: &mut [f64]| self.fill(t, v);
         let t = best
             .into_iter()

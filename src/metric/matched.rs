@@ -165,4 +165,15 @@ mod tests {
         };
         assert!(values.iter().all(|v| (v - 0.8).abs() < 1e-12), "{values:?}");
     }
+
+    #[test]
+    fn a_seed_is_read_along_the_slope_between_the_strengths_on_either_side() {
+        let cost = [vec![0.1, 0.1, 0.1], vec![0.2, 0.3, 0.4]];
+        let recovered = [vec![0.9; 3], vec![0.5; 3]];
+        let Matched::PerSeed(values) = at_matched_cost(&cost, &recovered, 0.2) else { panic!() };
+        // The others' means are .35, .30 and .25: two fifths, half and two thirds of the way from .9 to .5, with
+        // slopes of -1.6, -2 and -8/3; a seed's own cost there is .06 below, equal and .1 above.
+        let own = [0.74 - 1.6 * 0.06, 0.7, 19.0 / 30.0 + 8.0 / 3.0 * 0.1];
+        assert!(values.iter().zip(own).all(|(v, e)| (v - e).abs() < 1e-12), "{values:?} {own:?}");
+    }
 }

@@ -90,3 +90,50 @@ pub fn recovered(seeds: &[(f64, f64, f64)], overlap: f64) -> Recovered {
         _ => Recovered { n, value, low: None, high: None, identified },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEDS: [(f64, f64, f64); 3] =
+        [(0.80, 0.95, 0.10), (0.70, 0.97, 0.13), (0.76, 0.93, 0.08)];
+
+    /// At an end rho of the interval the seeds' S - B - rho (T - B) have a t statistic that is just significant.
+    #[test]
+    fn ends_of_the_interval_are_where_a_t_test_of_the_seeds_turns() {
+        // 97.5 % quantile of t with two degrees of freedom, by R's qt.
+        let q = 4.302652729911275;
+        for overlap in [0.0, 0.25] {
+            let found = recovered(&SEEDS, overlap);
+            let gaps = SEEDS.map(|(_, t, b)| t - b);
+            let tops = SEEDS.map(|(s, _, b)| s - b);
+            let ratio = tops.iter().sum::<f64>() / gaps.iter().sum::<f64>();
+            assert!((found.value.unwrap() - ratio).abs() < 1e-12 && found.identified);
+            let (low, high) = (found.low.unwrap(), found.high.unwrap());
+            assert!(low < ratio && ratio < high);
+            for rho in [low, high] {
+                let rest = [0, 1, 2].map(|i| tops[i] - rho * gaps[i]);
+                let mean = rest.iter().sum::<f64>() / 3.0;
+                let spread = rest.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / 2.0;
+                let t = mean / (spread * (1.0 / 3.0 + overlap)).sqrt();
+                assert!((t.abs() - q).abs() < 1e-6, "overlap {overlap}, end {rho}: t {t}");
+            }
+        }
+        assert!(recovered(&[(0.5, 0.9, 0.1), (0.5, 0.91, 0.1)], 0.0).low.is_some());
+    }
+
+    #[test]
+    fn a_teacher_hardly_above_its_floor_has_a_value_and_no_interval() {
+        // Gaps of mean 3 and standard error 1 over ten seeds: Fieller's set is an interval all the same.
+        let gap = |i: usize| 3.0 + 3.0 * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let seeds: Vec<_> = (0..10).map(|i| (0.5 * gap(i), gap(i), 0.0)).collect();
+        let found = recovered(&seeds, 0.0);
+        assert_eq!(
+            (found.value, found.low, found.high, found.identified),
+            (Some(0.5), None, None, false)
+        );
+        let none = recovered(&[(0.5, 0.1, 0.1); 2], 0.0);
+        assert_eq!((none.value, none.low, none.identified), (None, None, false));
+        assert_eq!(fieller(1.0, 0.0, 0.1, 0.0, 0.0, 2.0), Fieller::All);
+    }
+}

@@ -301,7 +301,10 @@ fn few_attackers_among_many_make_most_alarms_wrong_unless_false_ones_are_rare() 
     let pi = 24_000.0 / 5e6;
     assert!((precision(pi, 0.95, 0.003).unwrap() - 0.60).abs() < 0.005);
     assert!((precision(pi, 0.95, 0.0003).unwrap() - 0.94).abs() < 0.005);
-    assert_eq!(precision(pi, 0.0, 0.0), None);
+    assert_eq!((precision(pi, 0.0, 0.0), precision(pi, 0.5, 0.0)), (None, Some(1.0)));
+    // A quarter of the accounts, three times as often flagged.
+    assert_eq!(precision(0.25, 0.75, 0.25), Some(0.5));
+    assert_eq!(precision(0.25, 0.5, 0.5), Some(0.25));
 }
 
 #[test]
