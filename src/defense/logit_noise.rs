@@ -158,16 +158,21 @@ mod tests {
 
     #[test]
     fn odds_are_multiplied_by_the_exponential_of_the_noise() {
-        let clean = [0.5, 0.3, 0.2];
-        let (mut row, sigma) = (clean, 0.8);
-        perturbed(&mut row, 2.0, sigma, &mut Seed::new(7).rng());
-        let mut rng = Seed::new(7).rng();
-        let odds = clean.map(|p| p / (1.0 - p) * libm::exp(sigma * normal(&mut rng)));
-        let shares = odds.map(|o| o / (1.0 + o));
-        let sum: f64 = shares.iter().sum();
-        assert!((sum - 1.0).abs() > 0.05, "scaling does something: {sum}");
-        for (found, share) in row.iter().zip(shares) {
-            assert!((found - share / sum).abs() < 1e-12, "{row:?}");
+        let sigma = 0.8;
+        for clean in [[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]] {
+            let mut row = clean;
+            perturbed(&mut row, 2.0, sigma, &mut Seed::new(7).rng());
+            let mut rng = Seed::new(7).rng();
+            let shares = clean.map(|p| {
+                let p: f64 = p.clamp(1e-7, 1.0 - 1e-7);
+                let odds = p / (1.0 - p) * libm::exp(sigma * normal(&mut rng));
+                odds / (1.0 + odds)
+            });
+            let sum: f64 = shares.iter().sum();
+            assert!(clean[0] == 1.0 || (sum - 1.0).abs() > 0.05, "scaling does something: {sum}");
+            for (found, share) in row.iter().zip(shares) {
+                assert!((found - share / sum).abs() < 1e-12, "{row:?}");
+            }
         }
     }
 

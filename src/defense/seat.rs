@@ -129,18 +129,20 @@ impl Method for Params {
     }
 }
 
-/// Features of each row, scaled to length 1; a row without any stays 0.
+/// Features of each row, scaled to length 1.
 fn embed(model: &Model, inputs: ArrayView2<'_, f32>) -> Result<Vec<Vec<f64>>> {
     let features = model.features(inputs)?;
-    let unit = |row: ndarray::ArrayView1<'_, f32>| {
-        let mut row: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-        let length = libm::sqrt(dot(&row, &row));
-        if length > 0.0 {
-            row.iter_mut().for_each(|x| *x /= length);
-        }
-        row
-    };
-    Ok(features.rows().into_iter().map(unit).collect())
+    Ok(features.rows().into_iter().map(|row| unit(row.iter().map(|&x| f64::from(x)))).collect())
+}
+
+/// Scaled to length 1; nothing stays nothing.
+fn unit(row: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut row: Vec<f64> = row.collect();
+    let length = libm::sqrt(dot(&row, &row));
+    if length > 0.0 {
+        row.iter_mut().for_each(|x| *x /= length);
+    }
+    row
 }
 
 impl Defense for Seat {
@@ -171,6 +173,12 @@ mod tests {
     use super::*;
     use crate::oracle::scripted::Scripted;
     use crate::oracle::{AccountId, Tick};
+
+    #[test]
+    fn features_have_length_one_where_there_are_any() {
+        assert_eq!(unit([3.0, 0.0, -4.0].into_iter()), [0.6, 0.0, -0.8]);
+        assert_eq!(unit([0.0; 3].into_iter()), [0.0; 3]);
+    }
 
     #[test]
     fn an_account_of_small_variations_is_flagged_and_one_of_other_rows_is_not() {
