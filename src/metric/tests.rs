@@ -230,6 +230,10 @@ fn a_confidence_on_an_edge_counts_below_and_one_above_it_above_whatever_a_produc
     let above = (11.0_f64 / 15.0).next_up();
     let (high, _) = ece(&[above, 0.78], &[false, true], 15);
     assert!((high - (above + 0.78 - 1.0) / 2.0).abs() < 1e-12, "{high}");
+    // One half is the end of the fifth tenth, and what rounding puts above 1 is in the last.
+    let (half, _) = ece(&[0.5, 0.45], &[true, false], 10);
+    assert!((half - 0.025).abs() < 1e-12, "{half}");
+    assert!(ece(&[1.0 + 1e-12], &[true], 10).0 < 1e-9);
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(super) struct Known<'a> {
 impl Divergence {
     /// One value per kind.
     #[cfg(test)]
-    pub(super) fn examples() -> Vec<Self> {
+    pub(in crate::model) fn examples() -> Vec<Self> {
         vec![
             Self::ForwardKl {},
             Self::ReverseKl {},

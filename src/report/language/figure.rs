@@ -9,7 +9,7 @@ use crate::report::figure::{Figure, short};
 use crate::report::summary::Slice;
 
 /// Most lines of a chart that can still be told apart.
-const LINES: usize = 6;
+const LINES: usize = 7;
 
 /// One figure of all arms and students where that is few lines, else one for each student; for each swept value.
 pub(super) fn all(summary: &Summary) -> Result<Vec<Figure>> {
@@ -25,13 +25,17 @@ pub(super) fn all(summary: &Summary) -> Result<Vec<Figure>> {
             summary.parts().filter(|slice| rest(&slice.name) == *point).collect();
         let Some(first) = slices.first() else { continue };
         let (arms, students) = (arms(first), first.students());
-        let alone = students.len() == 1;
+        let (one_student, one_arm) = (students.len() == 1, arms.len() == 1);
         let groups: Vec<Vec<(String, String, String)>> = match arms.len() * students.len() <= LINES
         {
             true => {
                 let lines = arms.iter().flat_map(|arm| {
                     students.iter().map(move |student| {
-                        let name = if alone { arm.clone() } else { format!("{arm}, {student}") };
+                        let name = match (one_student, one_arm) {
+                            (true, _) => arm.clone(),
+                            (false, true) => student.to_string(),
+                            _ => format!("{arm}, {student}"),
+                        };
                         (name, arm.clone(), student.to_string())
                     })
                 });
@@ -46,14 +50,18 @@ pub(super) fn all(summary: &Summary) -> Result<Vec<Figure>> {
             }
         };
         let split = groups.len() > 1;
+        let budgets = budgets(&slices);
+        let against = match budgets[..] {
+            [only] => format!("after {} exchanges, in the order of the names", short(only)),
+            _ => "against exchanges (log scale)".into(),
+        };
         for lines in groups {
             let of = if split { format!(" of {}", lines[0].2) } else { String::new() };
-            if let Some(svg) = draw(&slices, &lines)? {
+            if let Some(svg) = draw(&slices, &budgets, &lines)? {
                 let at = if point.is_empty() { String::new() } else { format!("{point}: ") };
                 let caption = format!(
                     "{at}Recovered share of the teacher's capabilities{of} above the best constant \
-                     answer, against exchanges (log scale), one panel a capability. Bands are 95 % \
-                     intervals over seeds."
+                     answer, {against}, one panel a capability. Bands are 95 % intervals over seeds."
                 );
                 let number = figures.len() + 1;
                 let suffix = if number == 1 { String::new() } else { format!("-{number}") };
@@ -68,7 +76,20 @@ fn arms(slice: &Slice<'_>) -> Vec<String> {
     slice.arms.iter().map(|arm| arm.name.clone()).collect()
 }
 
-fn draw(slices: &[Slice<'_>], lines: &[(String, String, String)]) -> Result<Option<String>> {
+/// All budgets, in rising order.
+fn budgets(slices: &[Slice<'_>]) -> Vec<u64> {
+    let mut all: Vec<u64> = slices.iter().flat_map(|s| s.rows.iter().map(|r| r.budget)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Curves over budgets; points side by side where there is one budget.
+fn draw(
+    slices: &[Slice<'_>],
+    budgets: &[u64],
+    lines: &[(String, String, String)],
+) -> Result<Option<String>> {
     let curve = |slice: &Slice<'_>, arm: &str, student: &str| -> Vec<Point> {
         let rows = slice.curve(arm, student).into_iter();
         rows.filter_map(|r| Some((log(r.budget), r.recovered.mean?, r.recovered.interval)))
@@ -77,17 +98,24 @@ fn draw(slices: &[Slice<'_>], lines: &[(String, String, String)]) -> Result<Opti
     let of = |slice: &Slice<'_>| -> Vec<Vec<Point>> {
         lines.iter().map(|(_, arm, student)| curve(slice, arm, student)).collect()
     };
-    let curves: Vec<Vec<Vec<Point>>> = slices.iter().map(of).collect();
+    let mut curves: Vec<Vec<Vec<Point>>> = slices.iter().map(of).collect();
     if curves.iter().flatten().all(Vec::is_empty) {
         return Ok(None);
     }
     let range = span(curves.iter().flatten().flat_map(|c| ends(c)), -0.5, 1.5);
-    let mut budgets: Vec<u64> =
-        slices.iter().flat_map(|s| s.rows.iter().map(|r| r.budget)).collect();
-    budgets.sort_unstable();
-    budgets.dedup();
-    let ticks = budgets.into_iter().map(log).collect();
-    let axis = Axis::around("exchanges", ticks, |x| short(libm::round(libm::exp(x)) as u64));
+    let axis = match budgets {
+        [_] => {
+            for (i, line) in curves.iter_mut().flat_map(|panel| panel.iter_mut().enumerate()) {
+                line.iter_mut().for_each(|point| point.0 = i as f64);
+            }
+            let range = (-0.7, lines.len() as f64 - 0.3);
+            Axis { name: "", ticks: Vec::new(), range, label: |_| String::new() }
+        }
+        _ => {
+            let ticks = budgets.iter().copied().map(log).collect();
+            Axis::around("exchanges", ticks, |x| short(libm::round(libm::exp(x)) as u64))
+        }
+    };
     let panel = |(slice, curves): (&Slice<'_>, Vec<Vec<Point>>)| Panel {
         title: match capability(&slice.name) {
             ALL => "all (mean)".into(),
@@ -123,5 +151,29 @@ mod tests {
             assert!(svg.contains(text), "{text}");
         }
         assert!(all(&Summary::of(&[])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn students_at_one_budget_stand_side_by_side() {
+        let mut of_one = made(3);
+        of_one.retain(|r| r.arm == "none" && r.budget <= 500);
+        let mut other = of_one.clone();
+        other.retain(|r| r.budget == 500);
+        other.iter_mut().for_each(|r| r.student = "other".into());
+        of_one.extend(other);
+        let figures = all(&Summary::of(&records(&of_one))).unwrap();
+        let [figure] = &figures[..] else { panic!("{} figures", figures.len()) };
+        assert!(figure.caption.contains("after 500 exchanges"), "{}", figure.caption);
+        for text in ["plain", "other"] {
+            assert!(figure.svg.contains(&format!("\n{text}\n")), "{text}");
+        }
+        let places: std::collections::BTreeSet<&str> = figure
+            .svg
+            .split("<circle cx=\"")
+            .skip(1)
+            .filter_map(|circle| circle.split('"').next())
+            .collect();
+        // Two in the legend, and two in each column of panels.
+        assert_eq!(places.len(), 2 + 2 * 4, "{places:?}");
     }
 }
