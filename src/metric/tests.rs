@@ -171,6 +171,25 @@ fn the_strongest_student_is_scored_on_seeds_it_was_not_chosen_on() {
     assert_eq!(fit.chosen, [1, 0, 0]); // without its lucky seed the first one loses
     assert_eq!(fit.per_seed, [0.4, 0.0, 0.0]);
     assert!(cross_fitted(&[vec![0.1, 0.2]]).is_none());
+    // Of equals the first.
+    assert_eq!(cross_fitted(&[vec![0.5; 3], vec![0.5; 3]]).unwrap().chosen, [0, 0, 0]);
+}
+
+#[test]
+fn what_a_defense_takes_is_the_drop_of_the_strongest_student_seed_by_seed() {
+    let none = [vec![0.8, 0.9, 0.7], vec![0.2; 3]];
+    let arm = [vec![0.1; 3], vec![0.5, 0.5, 0.5]];
+    let drop = headline(&none, &arm).unwrap();
+    let expected = paired_ci(&[0.8, 0.9, 0.7], &[0.5; 3], 0.95);
+    assert_eq!((drop.mean, drop.low, drop.p), (expected.mean, expected.low, expected.p));
+    assert!((drop.mean - 0.3).abs() < 1e-12);
+    assert!(headline(&none, &[vec![0.5; 4]]).is_none());
+}
+
+#[test]
+fn effectiveness_and_cost_are_relative_to_what_is_undefended() {
+    assert_eq!((de(0.25, 0.5), dc(0.375, 0.5)), (Some(0.5), Some(0.25)));
+    assert_eq!((de(0.3, 0.0), dc(0.3, 0.0)), (None, None));
 }
 
 #[test]
