@@ -7,7 +7,8 @@
 #   tests/mutants.sh defense 'defense:: -- --skip defense::text' -f 'src/defense/*.rs' --shard 0/3
 #
 # A mutant of the whole crate takes minutes to build. Here a room is a crate of its own and what it needs is another,
-# which is built once: a mutant takes seconds. What it finds is in target/mutants/ROOM/mutants.out.
+# which is built once: a mutant takes seconds. What it finds is in target/mutants/ROOM/mutants.out; what is left,
+# with reasons, in tests/mutants.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 room=$1
