@@ -137,6 +137,8 @@ fn log(budget: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::report::language::flat::records;
     use crate::report::language::synthetic::records as made;
@@ -167,13 +169,15 @@ mod tests {
         for text in ["plain", "other"] {
             assert!(figure.svg.contains(&format!("\n{text}\n")), "{text}");
         }
-        let places: std::collections::BTreeSet<&str> = figure
-            .svg
-            .split("<circle cx=\"")
-            .skip(1)
-            .filter_map(|circle| circle.split('"').next())
-            .collect();
-        // Two in the legend, and two in each column of panels.
-        assert_eq!(places.len(), 2 + 2 * 4, "{places:?}");
+        // The first student's marks are discs, the second's squares: one in the legend, one in each column of panels.
+        let places = |mark: &str, middle: i32| -> BTreeSet<i32> {
+            let marks = figure.svg.split(mark).skip(1);
+            marks
+                .filter_map(|rest| Some(rest.split('"').next()?.parse::<i32>().ok()? + middle))
+                .collect()
+        };
+        let (discs, squares) = (places("<circle cx=\"", 0), places("<rect x=\"", 3));
+        assert_eq!((discs.len(), squares.len()), (1 + 4, 1 + 4));
+        assert!(discs.is_disjoint(&squares), "{discs:?} {squares:?}");
     }
 }
