@@ -11,7 +11,10 @@ use crate::report::summary::Slice;
 /// Most lines of a chart that can still be told apart.
 const LINES: usize = 7;
 
-/// One figure of all arms and students where that is few lines, else one for each student; for each swept value.
+/// A line's name, arm and student.
+type Line = (String, String, String);
+
+/// Figures of all lines, for each swept value.
 pub(super) fn all(summary: &Summary) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut points: Vec<String> = Vec::new();
@@ -24,31 +27,7 @@ pub(super) fn all(summary: &Summary) -> Result<Vec<Figure>> {
         let slices: Vec<Slice<'_>> =
             summary.parts().filter(|slice| rest(&slice.name) == *point).collect();
         let Some(first) = slices.first() else { continue };
-        let (arms, students) = (arms(first), first.students());
-        let (one_student, one_arm) = (students.len() == 1, arms.len() == 1);
-        let groups: Vec<Vec<(String, String, String)>> = match arms.len() * students.len() <= LINES
-        {
-            true => {
-                let lines = arms.iter().flat_map(|arm| {
-                    students.iter().map(move |student| {
-                        let name = match (one_student, one_arm) {
-                            (true, _) => arm.clone(),
-                            (false, true) => student.to_string(),
-                            _ => format!("{arm}, {student}"),
-                        };
-                        (name, arm.clone(), student.to_string())
-                    })
-                });
-                vec![lines.collect()]
-            }
-            false => {
-                let of = |student: &&str| {
-                    let line = |arm: &String| (arm.clone(), arm.clone(), student.to_string());
-                    arms.iter().map(line).collect()
-                };
-                students.iter().map(of).collect()
-            }
-        };
+        let groups = groups(&arms(first), &first.students());
         let split = groups.len() > 1;
         let budgets = budgets(&slices);
         let against = match budgets[..] {
@@ -72,6 +51,25 @@ pub(super) fn all(summary: &Summary) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// Lines of one figure where all arms and students are few lines, else of one figure for each student.
+fn groups(arms: &[String], students: &[&str]) -> Vec<Vec<Line>> {
+    let few = arms.len() * students.len() <= LINES;
+    let line = |arm: &String, student: &str| {
+        let name = match (few && students.len() > 1, arms.len()) {
+            (false, _) => arm.clone(),
+            (true, 1) => student.to_string(),
+            (true, _) => format!("{arm}, {student}"),
+        };
+        (name, arm.clone(), student.to_string())
+    };
+    if few {
+        let all = arms.iter().flat_map(|arm| students.iter().map(move |student| (arm, student)));
+        return vec![all.map(|(arm, student)| line(arm, student)).collect()];
+    }
+    let of = |student: &&str| arms.iter().map(|arm| line(arm, student)).collect();
+    students.iter().map(of).collect()
+}
+
 fn arms(slice: &Slice<'_>) -> Vec<String> {
     slice.arms.iter().map(|arm| arm.name.clone()).collect()
 }
@@ -85,11 +83,7 @@ fn budgets(slices: &[Slice<'_>]) -> Vec<u64> {
 }
 
 /// Curves over budgets; points side by side where there is one budget.
-fn draw(
-    slices: &[Slice<'_>],
-    budgets: &[u64],
-    lines: &[(String, String, String)],
-) -> Result<Option<String>> {
+fn draw(slices: &[Slice<'_>], budgets: &[u64], lines: &[Line]) -> Result<Option<String>> {
     let curve = |slice: &Slice<'_>, arm: &str, student: &str| -> Vec<Point> {
         let rows = slice.curve(arm, student).into_iter();
         rows.filter_map(|r| Some((log(r.budget), r.recovered.mean?, r.recovered.interval)))
