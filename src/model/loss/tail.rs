@@ -198,6 +198,7 @@ mod tests {
             assert!((&grad - &scaled.1).iter().all(|d| d.abs() < 1e-12), "{ids:?}: {grad}");
         }
     }
+
     #[test]
     fn a_known_probability_of_zero_adds_nothing() {
         let top = TopK { classes: 3, ids: arr2(&[[0, 1]]), probs: arr2(&[[0.5, 0.0]]) };

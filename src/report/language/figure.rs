@@ -96,7 +96,7 @@ fn draw(slices: &[Slice<'_>], budgets: &[u64], lines: &[Line]) -> Result<Option<
     if curves.iter().flatten().all(Vec::is_empty) {
         return Ok(None);
     }
-    let range = span(curves.iter().flatten().flat_map(|c| ends(c)), -0.5, 1.5);
+    let range = span(curves.iter().flatten().flat_map(|c| ends(c)), -1.0, 1.5);
     let axis = match budgets {
         [_] => {
             for (i, line) in curves.iter_mut().flat_map(|panel| panel.iter_mut().enumerate()) {
